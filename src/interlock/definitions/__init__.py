@@ -1,0 +1,19 @@
+"""The values of the authoring API, and the manifest they compile to."""
+
+from interlock.definitions.agent import AgentDefinition, agent
+from interlock.definitions.manifest import AgentEntry, Manifest, ToolEntry, ToolSchema, WorkflowEntry
+from interlock.definitions.tool import ToolOptions, artifact, options_of, tool
+
+__all__ = [
+    "AgentDefinition",
+    "AgentEntry",
+    "Manifest",
+    "ToolEntry",
+    "ToolOptions",
+    "ToolSchema",
+    "WorkflowEntry",
+    "agent",
+    "artifact",
+    "options_of",
+    "tool",
+]

@@ -1,0 +1,101 @@
+"""The manifest: the digests of everything that a run may use, pinned when it starts.
+
+Every digest names a blob, so that the executor fetches a tool's source by the digest that the signed
+requester token pins, and never by a path that somebody could have edited since.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field, JsonValue
+
+from interlock.definitions.tool import Effects, WorkspaceUse
+from interlock.digest import digest_of
+from interlock.types.access import Closed
+from interlock.types.names import Digest, Name, ToolName
+
+
+class ToolSchema(Closed):
+    """What compiling a tool inside the sandbox found: its contract, as pure data."""
+
+    name: ToolName
+    description: str
+    """The docstring: what the model reads."""
+    parameters: dict[str, JsonValue]
+    """JSON Schema (2020-12) of the arguments: an object, `additionalProperties: false`."""
+    result: dict[str, JsonValue]
+    """JSON Schema of the returned value."""
+    action: Name
+    resource: str
+    workspace: WorkspaceUse
+    effects: Effects
+    idempotent: bool
+    profile: Name
+    preview: Literal["arguments", "workspace_diff"]
+    sentence: str
+
+
+class ToolEntry(Closed):
+    """A tool as a run pins it."""
+
+    source: Digest
+    """Blob of the source file: what runs in the sandbox."""
+    path: str
+    """`tools/NAME.py`, for people."""
+    schema_: ToolSchema = Field(alias="schema")
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class AgentEntry(Closed):
+    """An agent as a run pins it."""
+
+    source: Digest
+    prompt: Digest
+    """Blob of the prompt's text."""
+    graph: Digest
+    """Digest over the source of the graph: the agent's own file, or the engine's standard loop."""
+    playbook: Digest | Literal[""] = ""
+    """Blob of the scripted model's playbook, where there is one."""
+    model: str
+    tools: tuple[ToolName, ...]
+    max_steps: int
+    max_tokens: int
+    custom: bool
+    """Whether the agent brings its own StateGraph."""
+
+
+class WorkflowEntry(Closed):
+    """A workflow as a run pins it."""
+
+    source: Digest
+    agents: tuple[Name, ...]
+    """The only agents that a run of this workflow may act as."""
+    input_schema: dict[str, JsonValue] = Field(default_factory=dict)
+    """JSON Schema of the workflow's input, for checking `run start --input`."""
+    description: str = ""
+
+
+class Manifest(Closed):
+    """Everything that a run may use, by digest."""
+
+    project: str
+    engine: str
+    """Version of Interlock."""
+    agents: dict[Name, AgentEntry]
+    tools: dict[ToolName, ToolEntry]
+    workflows: dict[Name, WorkflowEntry]
+    images: dict[Name, str]
+    """Image name in images/ → the engine's image id."""
+    policy: Digest
+    """The bundle in force when the manifest was made; each decision names the one it used."""
+
+    def as_hashed(self) -> dict[str, Any]:
+        """The JSON value whose canonical bytes are stored."""
+        return self.model_dump(mode="json", by_alias=True)
+
+    @property
+    def digest(self) -> Digest:
+        """The manifest's digest, which the requester token pins."""
+        return digest_of(self.as_hashed())

@@ -1,0 +1,95 @@
+"""The authoring API of a tool. Standard library only: this very file is also what `import interlock` gives
+inside a sandbox, where the tool's body runs. The engine's processes never import a module of tools/.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+WorkspaceUse = Literal["none", "read", "write"]
+"""none: the call sees no files. read: it gets the run's files, changes are dropped. write: changes are kept."""
+
+Effects = Literal["contained", "external"]
+"""contained: nothing leaves the sandbox but the result and the workspace, both committed with the result, so
+that running again after a crash is safe. external: the call acts on the outside world; if its outcome is not
+on record, a person decides."""
+
+ARTIFACTS_VARIABLE = "INTERLOCK_ARTIFACTS"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOptions:
+    """What a tool says of itself. Read inside the sandbox when the tool is compiled."""
+
+    name: str
+    action: str
+    """The verb that rules test: read, write, execute, publish, …"""
+    resource: str
+    """What it acts on, as a template over its arguments: `workspace:{path}`."""
+    workspace: WorkspaceUse
+    effects: Effects
+    idempotent: bool
+    """Whether running it again with the same arguments after a crash does no harm."""
+    profile: str
+    """The sandbox profile, unless a rule names another."""
+    preview: Literal["arguments", "workspace_diff"]
+    """What an approver is shown besides the arguments: nothing, or all changes since the run began."""
+    sentence: str
+    """What a call does, in one sentence for the approver: `Open a pull request titled {title}`."""
+
+
+def tool(
+    *,
+    action: str,
+    resource: str = "",
+    workspace: WorkspaceUse = "none",
+    effects: Effects = "contained",
+    idempotent: bool = False,
+    profile: str = "default",
+    preview: Literal["arguments", "workspace_diff"] = "arguments",
+    sentence: str = "",
+    name: str = "",
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Make a function a tool. It stays an ordinary function; its options are kept on it.
+
+    Every parameter and the result need an annotation out of str, int, bool, Decimal, Literal, list, dict with
+    str keys, Optional, dataclass and TypedDict, with `Annotated[T, "text"]` for descriptions. The docstring is
+    what the model reads.
+    """
+
+    def mark(function: Callable[P, R]) -> Callable[P, R]:
+        own = name or function.__name__
+        options = ToolOptions(
+            own, action, resource or f"tool:{own}", workspace, effects, idempotent, profile, preview, sentence
+        )
+        function.__interlock_tool__ = options  # type: ignore[attr-defined]
+        return function
+
+    return mark
+
+
+def artifact(name: str, data: bytes | str) -> str:
+    """Keep `data` as a named output of this call; returns the name.
+
+    Raises:
+        ValueError: the name is not a plain file name.
+    """
+    if not name or name != os.path.basename(name) or name in (".", "..") or "\\" in name:
+        raise ValueError(f"artifact name {name!r} must be a plain file name")
+    folder = Path(os.environ.get(ARTIFACTS_VARIABLE, "artifacts"))
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(data.encode() if isinstance(data, str) else data)
+    return name
+
+
+def options_of(function: Any) -> ToolOptions | None:
+    """The options that `@tool` left on a function, or None."""
+    found = getattr(function, "__interlock_tool__", None)
+    return found if isinstance(found, ToolOptions) else None

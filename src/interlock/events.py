@@ -1,0 +1,301 @@
+"""The audit events: a closed, versioned union, and the hash chain over a run's events.
+
+Events are computed in workflow code and are pure data, so that replaying Temporal's history recomputes them
+and the chain. Each event states what it proves by digest or by signed token; contents are in the blob store.
+
+A chain belongs to one run. `hash` covers every other field of the event; `prev` is the hash before it, and
+the first event's `prev` is `GENESIS`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, TypeAdapter
+
+from interlock.digest import digest_bytes, digest_of
+from interlock.errors import IntegrityError
+from interlock.types.access import NearestRule, Verdict
+from interlock.types.approval import ApprovalVerdict, RequestKind
+from interlock.types.call import Artifact, CallStatus, Refusal
+from interlock.types.names import Digest, RunId, SubjectName
+
+VERSION: Final = 1
+GENESIS: Final = digest_bytes(b"interlock run chain, version 1")
+
+Time = Annotated[
+    datetime,
+    PlainSerializer(
+        lambda t: t.astimezone(UTC).isoformat(timespec="microseconds"), return_type=str, when_used="json"
+    ),
+]
+"""Aware UTC; microseconds are always written, so that equal times have equal bytes."""
+
+OptionalDigest = Digest | Literal[""]
+
+
+class EventBase(BaseModel):
+    """The envelope of every event."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    v: Literal[1] = VERSION
+    run: RunId
+    seq: int = Field(ge=0)
+    """Position in the run's chain, from 0, without gaps."""
+    time: Time
+    """The workflow's clock."""
+    prev: Digest
+    """Hash of the event before, or GENESIS."""
+    hash: OptionalDigest = ""
+    """Digest of the canonical bytes of all other fields."""
+
+    def payload(self) -> dict[str, Any]:
+        """Every field but `hash`, as the JSON value that is hashed."""
+        return self.model_dump(mode="json", exclude={"hash"})
+
+    def computed_hash(self) -> Digest:
+        """What `hash` must be."""
+        return digest_of(self.payload())
+
+
+class RunStarted(EventBase):
+    """A person started a run; the token proves who, and pins the manifest and the input."""
+
+    kind: Literal["run.started"] = "run.started"
+    tenant: str
+    workflow: str
+    requester: SubjectName
+    requester_token: str
+    manifest: Digest
+    input: Digest
+    workspace: OptionalDigest
+    """The initial workspace."""
+
+
+class AgentStarted(EventBase):
+    """An agent began to work on a task inside the run."""
+
+    kind: Literal["agent.started"] = "agent.started"
+    agent: SubjectName
+    task: Digest
+    model: str
+
+
+class ModelResponded(EventBase):
+    """A model answered. Heads are those of the linked transcript."""
+
+    kind: Literal["model.responded"] = "model.responded"
+    agent: SubjectName
+    model: str
+    before: OptionalDigest
+    """Transcript head the model saw."""
+    after: Digest
+    """Transcript head with its reply."""
+    calls: int = Field(ge=0)
+    input_tokens: int = Field(ge=0)
+    output_tokens: int = Field(ge=0)
+
+
+class CallProposed(EventBase):
+    """An agent proposed a tool call; arguments are normalised by the tool's schema."""
+
+    kind: Literal["call.proposed"] = "call.proposed"
+    call_id: str
+    agent: SubjectName
+    tool: str
+    tool_digest: Digest
+    arguments: Digest
+    workspace: OptionalDigest
+    call_digest: Digest
+    edited_from: str = ""
+    """The call that an approver edited into this one."""
+
+
+class CallDecided(EventBase):
+    """The policy decided the call. Request and bundle are blobs, so that it can be decided again."""
+
+    kind: Literal["call.decided"] = "call.decided"
+    call_id: str
+    call_digest: Digest
+    verdict: Verdict
+    rule: str
+    request: Digest
+    bundle: Digest
+    nearest: NearestRule | None = None
+    condition_errors: tuple[str, ...] = ()
+
+
+class CallRefused(EventBase):
+    """The call did not run, and why. `detail` is what the agent read."""
+
+    kind: Literal["call.refused"] = "call.refused"
+    call_id: str
+    agent: SubjectName
+    tool: str
+    by: Refusal
+    detail: str
+
+
+class ApprovalRequested(EventBase):
+    """People were asked."""
+
+    kind: Literal["approval.requested"] = "approval.requested"
+    request_id: str
+    about: RequestKind
+    call_id: str = ""
+    agent: SubjectName
+    tool: str = ""
+    call_digest: OptionalDigest
+    subject: OptionalDigest
+    """Blob of what the approver is shown: the arguments, or the question."""
+    rule: str
+    reason: str
+    route: str
+    approvers: tuple[SubjectName, ...]
+    quorum: int
+    expires_at: Time
+
+
+class ApprovalDecided(EventBase):
+    """A person decided. The token is signed by the API that authenticated them."""
+
+    kind: Literal["approval.decided"] = "approval.decided"
+    request_id: str
+    verdict: ApprovalVerdict
+    approver: SubjectName
+    token: str
+    message: str = ""
+    edited: OptionalDigest = ""
+    """Blob of the edited arguments."""
+    closes: bool
+    """Whether the request is now closed (a quorum may need more)."""
+
+
+class ApprovalExpired(EventBase):
+    """Nobody decided in time; that denies."""
+
+    kind: Literal["approval.expired"] = "approval.expired"
+    request_id: str
+
+
+class CallFinished(EventBase):
+    """The executor ran the call; the receipt is signed by it."""
+
+    kind: Literal["call.finished"] = "call.finished"
+    call_id: str
+    call_digest: Digest
+    status: CallStatus
+    output: OptionalDigest
+    workspace: OptionalDigest
+    """The workspace after the call."""
+    artifacts: tuple[Artifact, ...] = ()
+    receipt: str
+
+
+class CallUnknown(EventBase):
+    """An external call may or may not have had its effect; a person decides what that means."""
+
+    kind: Literal["call.unknown"] = "call.unknown"
+    call_id: str
+    call_digest: Digest
+    reason: str
+
+
+class RunPaused(EventBase):
+    """A person paused the run; nothing is proposed or executed until it is resumed."""
+
+    kind: Literal["run.paused"] = "run.paused"
+    by: SubjectName
+    token: str
+
+
+class RunResumed(EventBase):
+    """A person resumed the run."""
+
+    kind: Literal["run.resumed"] = "run.resumed"
+    by: SubjectName
+    token: str
+
+
+class RunCancelled(EventBase):
+    """The run was cancelled: by a person with a token, or through Temporal, which proves nobody."""
+
+    kind: Literal["run.cancelled"] = "run.cancelled"
+    by: str
+    """A `user:` with a token, or `temporal`."""
+    token: str = ""
+    reason: str = ""
+
+
+class AgentFinished(EventBase):
+    """An agent came to its end."""
+
+    kind: Literal["agent.finished"] = "agent.finished"
+    agent: SubjectName
+    status: Literal["completed", "failed", "cancelled"]
+    transcript: OptionalDigest
+    result: OptionalDigest
+    detail: str = ""
+
+
+class RunEnded(EventBase):
+    """The run is over; no call of it will ever run again."""
+
+    kind: Literal["run.ended"] = "run.ended"
+    status: Literal["completed", "failed", "cancelled"]
+    result: OptionalDigest
+    workspace: OptionalDigest
+    detail: str = ""
+    count: int
+    """How many events the run has, this one included: a cut tail shows by itself."""
+
+
+Event = Annotated[
+    RunStarted
+    | AgentStarted
+    | ModelResponded
+    | CallProposed
+    | CallDecided
+    | CallRefused
+    | ApprovalRequested
+    | ApprovalDecided
+    | ApprovalExpired
+    | CallFinished
+    | CallUnknown
+    | RunPaused
+    | RunResumed
+    | RunCancelled
+    | AgentFinished
+    | RunEnded,
+    Field(discriminator="kind"),
+]
+"""Any audit event."""
+
+EVENT: Final[TypeAdapter[Event]] = TypeAdapter(Event)
+"""Reads an event: `EVENT.validate_python(dict)`, `EVENT.validate_json(bytes)`."""
+
+
+def sealed(event: Event) -> Event:
+    """The event with its hash filled in."""
+    return event.model_copy(update={"hash": event.computed_hash()})
+
+
+def check_chain(events: list[Event], *, run: str, seq: int = 0, prev: Digest = GENESIS) -> None:
+    """Check that `events` continue a run's chain from `seq` and `prev`.
+
+    Raises:
+        IntegrityError: names the first event that does not fit, and how.
+    """
+    for event in events:
+        where = f"event {event.seq} ({event.kind}) of run {run!r}"
+        if event.run != run:
+            raise IntegrityError(f"{where}: names run {event.run!r}")
+        if event.seq != seq:
+            raise IntegrityError(f"{where}: expected event {seq} here")
+        if event.prev != prev:
+            raise IntegrityError(f"{where}: does not follow the event before it (prev differs)")
+        if event.hash != event.computed_hash():
+            raise IntegrityError(f"{where}: its fields were altered (hash differs)")
+        seq, prev = seq + 1, event.hash

@@ -1,0 +1,100 @@
+"""Settings: environment variables `INTERLOCK_…`, then `[tool.interlock]` of the project's pyproject.toml."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    PyprojectTomlConfigSettingsSource,
+    SettingsConfigDict,
+)
+
+
+class Settings(BaseSettings):
+    """Every setting. docs/reference/settings.md lists them, and a test checks that it does."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="INTERLOCK_",
+        extra="forbid",
+        frozen=True,
+        pyproject_toml_table_header=("tool", "interlock"),
+    )
+
+    name: str = "project"
+    """The project's name; prefix of its Temporal task queues."""
+    root: Path = Field(default_factory=Path.cwd)
+    """The project's folder: where agents/, tools/, permissions/ and workflows/ are."""
+    state: Path = Path(".interlock")
+    """Folder for keys, databases and logs of the embedded setup; relative to root."""
+    tenant: str = "default"
+    """The tenant of runs that are started here."""
+    model: str = "scripted"
+    """The model that `default` means: `scripted`, `openai:NAME` or `anthropic:NAME`."""
+    model_base_url: str = ""
+    """Base URL for an OpenAI-compatible or Anthropic-compatible server; empty: the provider's own."""
+    ledger_url: str = ""
+    """SQLAlchemy URL of the ledger; empty: a SQLite file in the state folder."""
+    blobs_url: str = ""
+    """SQLAlchemy URL of the blob store; empty: a SQLite file in the state folder. Kept apart from the ledger,
+    so that a graph worker gets this one and not that."""
+    temporal_address: str = "127.0.0.1:7233"
+    temporal_namespace: str = "default"
+    keys: Path = Path("keys")
+    """Folder of the signing keys; relative to state. Public keys may be read by all, private ones by their
+    one role."""
+    sandbox_driver: Literal["docker", "in_process"] = "docker"
+    """`in_process` runs tools without isolation; refused unless INTERLOCK_UNSAFE_IN_PROCESS names a test or
+    a benchmark."""
+    unsafe_in_process: str = ""
+    """Set to `tests` or `benchmarks` to permit the in-process driver there."""
+    image_prefix: str = "interlock-sandbox"
+    """Repository name of the sandbox images that `interlock sandbox build` makes."""
+    base_image: str = ""
+    """Base image for sandbox images; empty: one built from Debian packages."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order: arguments, environment, pyproject.toml of the working folder."""
+        return init_settings, env_settings, PyprojectTomlConfigSettingsSource(settings_cls)
+
+    @cached_property
+    def state_folder(self) -> Path:
+        """The state folder, absolute."""
+        return (self.root / self.state).resolve()
+
+    @cached_property
+    def keys_folder(self) -> Path:
+        """The folder of the signing keys, absolute."""
+        return (self.state_folder / self.keys).resolve()
+
+    @cached_property
+    def effective_ledger_url(self) -> str:
+        """The ledger's URL, the embedded default filled in."""
+        return self.ledger_url or f"sqlite:///{self.state_folder / 'ledger.db'}"
+
+    @cached_property
+    def effective_blobs_url(self) -> str:
+        """The blob store's URL, the embedded default filled in."""
+        return self.blobs_url or f"sqlite:///{self.state_folder / 'blobs.db'}"
+
+    @property
+    def graph_queue(self) -> str:
+        """Task queue of the graph workers: workflows, model calls, decisions."""
+        return f"{self.name}-graph"
+
+    @property
+    def executor_queue(self) -> str:
+        """Task queue of the executors: the only ones that act."""
+        return f"{self.name}-executor"

@@ -1,0 +1,36 @@
+"""Plain values that every part shares. Ground layer: no I/O, no engine imports but errors."""
+
+from interlock.types.access import AccessRequest, Decision, NearestRule, Route, Verdict, canonical_request
+from interlock.types.approval import ApprovalRequest, ApprovalVerdict, RequestKind, RequestState
+from interlock.types.blobs import Blobs
+from interlock.types.call import Artifact, CallStatus, Refusal, ToolCall
+from interlock.types.names import Digest, Name, RunId, SubjectName, ToolName
+from interlock.types.profile import Profile
+from interlock.types.workspace import FileEntry, RelativePath, Tree
+
+__all__ = [
+    "AccessRequest",
+    "ApprovalRequest",
+    "ApprovalVerdict",
+    "Artifact",
+    "Blobs",
+    "CallStatus",
+    "Decision",
+    "Digest",
+    "FileEntry",
+    "Name",
+    "NearestRule",
+    "Profile",
+    "Refusal",
+    "RelativePath",
+    "RequestKind",
+    "RequestState",
+    "Route",
+    "RunId",
+    "SubjectName",
+    "ToolCall",
+    "ToolName",
+    "Tree",
+    "Verdict",
+    "canonical_request",
+]

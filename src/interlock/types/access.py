@@ -1,0 +1,97 @@
+"""What is asked of the policy and what it answers: access request, decision, obligations.
+
+The words are those of OpenID AuthZEN and XACML. A policy decision is *allow, ask* or *deny*; an approval
+decision is *approve, edit, reject* or *respond* (`interlock.types.approval`). The two are never mixed.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from interlock.types.names import Digest, Name, RunId, SubjectName, ToolName
+
+Verdict = Literal["allow", "ask", "deny"]
+"""allow: the call runs. ask: it runs once the route's approvers approve it. deny: it does not run."""
+
+
+class Closed(BaseModel):
+    """Base of our models: closed, immutable."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AccessRequest(Closed):
+    """One question to the policy: may this agent, for this person, make this call now?
+
+    Pure data. Its canonical bytes are stored, so that the decision can be made again years later.
+    """
+
+    tenant: Name
+    """Exact; never a wildcard."""
+    agent: SubjectName
+    """The acting subject, `agent:fixer`."""
+    requester: SubjectName
+    """The person the run acts for, `user:alice`."""
+    tool: ToolName
+    action: Name
+    """The tool's declared verb: `read`, `write`, `execute`, `publish`, …"""
+    resource: str
+    """What the call acts on: the tool's `resource` template filled with its arguments."""
+    arguments: dict[str, JsonValue]
+    """Normalised arguments."""
+    run: RunId
+    workflow: str
+    time: datetime
+    """Aware UTC. The only clock a rule can see."""
+
+
+class Route(Closed):
+    """Who must approve, resolved to people. An obligation of an `ask` decision."""
+
+    name: Name
+    approvers: tuple[SubjectName, ...]
+    """Every `user:` who may decide, sorted; groups and roles already expanded."""
+    quorum: int = Field(default=1, ge=1)
+    """How many different approvers must approve."""
+    expires_after_s: int = Field(ge=1)
+    """Seconds after the request; then it counts as denied."""
+
+
+class NearestRule(Closed):
+    """For a default deny: the rule that came closest, and the first clause of it that failed."""
+
+    rule: str
+    clause: str
+    """For example `tool is 'edit_file', the rule covers 'read_file'`."""
+    source: str
+    """`file:line` of the rule."""
+
+
+class Decision(Closed):
+    """The policy's answer to one access request under one bundle."""
+
+    verdict: Verdict
+    rule: str = ""
+    """Id of the deciding rule; empty for a default deny."""
+    matched: tuple[str, ...] = ()
+    """Ids of all rules that matched, strongest first."""
+    reason: str
+    """One sentence for a person and for the model: which rule, why, what next."""
+    nearest: NearestRule | None = None
+    route: Route | None = None
+    """Present if and only if the verdict is ask."""
+    profile: Name | Literal[""] = ""
+    """The sandbox profile that the call must run in; empty: the one that the tool names."""
+    condition_errors: tuple[str, ...] = ()
+    """Conditions that could not be evaluated: they match in deny and ask rules and not in allow rules."""
+    bundle: Digest
+    request: Digest
+    """Digest of the access request's canonical bytes."""
+
+
+def canonical_request(request: AccessRequest) -> dict[str, Any]:
+    """The request as the JSON value that is hashed and stored."""
+    return request.model_dump(mode="json")

@@ -1,0 +1,40 @@
+"""What a person decides about a waiting call or question, and what they are shown."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from interlock.types.access import Closed, Route
+from interlock.types.names import Digest, RunId, SubjectName
+
+ApprovalVerdict = Literal["approve", "edit", "reject", "respond"]
+"""approve: run it as shown. edit: run this other call instead, decided anew. reject: do not run it, and tell
+the agent why. respond: answer a question (the only verdict that a question takes, besides reject)."""
+
+RequestKind = Literal["call", "question", "unknown"]
+"""call: may this tool call run? question: a graph asks a person. unknown: a call may have had its effect and
+nobody can tell; approve runs it again, respond takes it as done, reject takes it as failed."""
+
+RequestState = Literal["pending", "approved", "consumed", "rejected", "answered", "expired", "withdrawn"]
+
+
+class ApprovalRequest(Closed):
+    """One step that waits for people. Lives in the workflow's state; the ledger keeps a read model."""
+
+    request_id: str
+    """`RUN:aN`, N counting from 1 in the run."""
+    run: RunId
+    kind: RequestKind
+    call_id: str = ""
+    call_digest: Digest | Literal[""] = ""
+    """What an approval binds to. For a question: the digest of the question's bytes."""
+    subject: Digest | Literal[""] = ""
+    """Blob of the call's arguments or of the question: what the approver is shown."""
+    rule: str = ""
+    """The rule that asked."""
+    reason: str = ""
+    route: Route
+    requester: SubjectName
+    requested_at: datetime
+    expires_at: datetime

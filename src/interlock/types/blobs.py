@@ -1,0 +1,32 @@
+"""Where bytes are kept by their digest: the port that every mechanism writes content through."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from interlock.types.names import Digest
+
+
+class Blobs(Protocol):
+    """Content-addressed store. Putting the same bytes twice keeps one copy. Safe to call from threads."""
+
+    def put(self, data: bytes) -> Digest:
+        """Keep `data`; return its digest.
+
+        Raises:
+            LedgerUnavailable: the store cannot be written.
+        """
+        ...
+
+    def get(self, digest: Digest) -> bytes:
+        """The bytes of `digest`, checked against it.
+
+        Raises:
+            IntegrityError: absent, or altered.
+            LedgerUnavailable: the store cannot be read.
+        """
+        ...
+
+    def has(self, digest: Digest) -> bool:
+        """Whether the store holds `digest`."""
+        ...

@@ -1,0 +1,49 @@
+"""A tool call: a proposal with a digest; and its result. Arguments and outputs travel by digest."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from interlock.types.access import Closed
+from interlock.types.names import Digest, RunId, SubjectName, ToolName
+
+CallStatus = Literal["ok", "error", "timeout", "out_of_memory", "output_limit", "killed", "protocol", "cancelled"]
+"""How a call ended in the sandbox. ok: the tool returned. error: it raised or gave back what its result type
+does not allow. timeout, out_of_memory, output_limit: the limit that fired. killed: it died by a signal of
+its own. protocol: the container answered what the runner would not say. cancelled: a person stopped it."""
+
+Refusal = Literal["schema", "policy", "approver", "expired", "executor", "unknown_tool", "failed", "cancelled"]
+"""Why a call did not run: the arguments do not fit the tool; a rule or the default; a person; the deadline;
+the executor's own second look; no such tool for this agent; a person took an unknown outcome as failed; the
+run was cancelled."""
+
+
+class ToolCall(Closed):
+    """A proposed call, as it is hashed. The digest of this is what is decided, approved, executed, receipted."""
+
+    tenant: str
+    run: RunId
+    call_id: str
+    """`RUN:cN`, N counting from 1 in the run; never the model's own id."""
+    agent: SubjectName
+    tool: ToolName
+    tool_digest: Digest
+    """Digest of the tool's source file as the manifest pins it."""
+    arguments: Digest
+    """Digest of the normalised arguments' canonical bytes."""
+    workspace: Digest | Literal[""]
+    """Digest of the workspace tree that the call starts from: an approval binds to these exact files."""
+
+    def as_hashed(self) -> dict[str, Any]:
+        """The JSON value whose canonical bytes give the call digest."""
+        return {"v": 1, **self.model_dump(mode="json")}
+
+
+class Artifact(Closed):
+    """A named output of a call."""
+
+    name: str
+    digest: Digest
+    size: int
+    """Bytes."""
+    media_type: str = "application/octet-stream"
