@@ -1,0 +1,89 @@
+"""How a graph, inside the workflow, reaches what governs it.
+
+A graph never runs a tool, asks a person or spends a budget by itself: it hands a value to the gate of its
+run and gets a value back. `run/` implements the gate; this package only calls it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextvars import ContextVar
+from typing import Final, Literal, Protocol
+
+from pydantic import Field, JsonValue
+
+from interlock.types.access import Closed
+from interlock.types.names import Digest
+
+ResultStatus = Literal["ok", "error", "refused", "unknown"]
+"""ok: the tool returned. error: it ran and failed, or the call could not be read. refused: it did not run, and
+the text says why. unknown: it may have had its effect, and a person took no decision that settles it."""
+
+
+class ProposedCall(Closed):
+    """A call as the model wrote it: unchecked, not normalised, perhaps malformed."""
+
+    model_call_id: str
+    """The model's own id, unique within one reply. Answers are matched by it, never by position."""
+    tool: str
+    """The name that the model gave: maybe no tool at all."""
+    arguments: Digest | dict[str, JsonValue] = Field(default_factory=dict)
+    """Raw arguments: the digest of their blob (standard loop) or the value itself (custom graphs)."""
+    error: str = ""
+    """Not empty: the arguments could not be read, and this is why, in words for the model. The call is then
+    not proposed to anybody; the model reads the error as its result."""
+
+
+class CallResult(Closed):
+    """What came of one proposed call."""
+
+    model_call_id: str
+    tool: str
+    status: ResultStatus
+    output: Digest | Literal[""] = ""
+    """Blob with the text that the model reads."""
+    text: str = ""
+    """The text itself where it is short and there is no blob: refusals and errors."""
+
+
+class ModelReply(Closed):
+    """One answer of a model, by reference."""
+
+    head: Digest
+    """Transcript head with the reply."""
+    calls: tuple[ProposedCall, ...] = ()
+    final: Digest | Literal[""] = ""
+    """Blob of the final answer's text; empty while there are calls to make."""
+    input_tokens: int = Field(default=0, ge=0)
+    output_tokens: int = Field(default=0, ge=0)
+    model: str
+    """What answered: `scripted`, `openai:NAME`, `anthropic:NAME`."""
+
+
+class Gate(Protocol):
+    """What governs one run. Called from workflow code only."""
+
+    async def responded(self, agent: str, before: str, reply: ModelReply) -> None:
+        """Record that the model answered. Waits while the run is paused.
+
+        Args:
+            agent: name of the agent, without `agent:`.
+            before: transcript head that the model saw; empty for none.
+            reply: what it answered.
+
+        Raises:
+            Refused: the agent's max_steps or max_tokens is spent.
+        """
+        ...
+
+    async def call(self, agent: str, calls: Sequence[ProposedCall]) -> list[CallResult]:
+        """Decide, ask, execute and record each call. Results come in any order, matched by model_call_id."""
+        ...
+
+    async def ask(self, agent: str, question: JsonValue) -> JsonValue:
+        """Ask a person; returns the answer."""
+        ...
+
+
+GATE: Final[ContextVar[Gate]] = ContextVar("interlock_gate")
+"""The gate of the run that this workflow code belongs to."""

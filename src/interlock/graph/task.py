@@ -1,0 +1,36 @@
+"""What an agent is given, and what comes of it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import JsonValue
+
+from interlock.types.access import Closed
+from interlock.types.names import Digest
+
+
+class AgentTask(Closed):
+    """One piece of work for one agent."""
+
+    agent: str
+    """Name of the agent, which is the name of its graph."""
+    run: str
+    manifest: Digest
+    """Blob of the manifest that the run pins: prompt, tools and playbook come from there."""
+    task: JsonValue
+    """The agent's input: text, or an object."""
+
+
+class AgentOutcome(Closed):
+    """How an agent came to its end."""
+
+    status: Literal["completed", "failed"]
+    result: Digest | Literal[""] = ""
+    """Blob of the final answer."""
+    transcript: Digest | Literal[""] = ""
+    """Head of the transcript."""
+    detail: str = ""
+    """Why it failed."""
+    steps: int = 0
+    """How many times the model answered."""
