@@ -1,0 +1,40 @@
+# Each target first brings the machine to where it can run (scripts/setup); that is quick when it is there.
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1|\2/' | column -t -s '|'
+
+.PHONY: demo
+demo: ## One governed run, from issue to approved patch, replay and a detected alteration
+	@sh scripts/setup.sh demo
+	@$(BIN)/python scripts/demo.py
+
+.PHONY: test
+test: ## Every test, on a real Temporal server, Docker engine and PostgreSQL
+	@sh scripts/setup.sh test
+	@$(BIN)/python -m pytest
+
+.PHONY: check
+check: ## Style, types and layers: ruff, mypy, import-linter
+	@sh scripts/setup.sh check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	MYPYPATH=scripts/setup $(BIN)/mypy scripts/setup
+	$(BIN)/lint-imports
+
+.PHONY: dev
+dev: ## Temporal, executor and graph worker in the foreground, for this project
+	@sh scripts/setup.sh dev
+	@$(BIN)/interlock dev
+
+.PHONY: images
+images: ## The images of docker-compose.yml, built here from Debian packages
+	@sh scripts/setup.sh dev
+	@$(BIN)/python scripts/build_images.py
+
+.PHONY: clean
+clean: ## Remove what the targets made in this folder (keeps .interlock: keys and ledgers)
+	rm -rf .venv .state dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
