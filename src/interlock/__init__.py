@@ -4,8 +4,8 @@ This module is the authoring API, and the same names work inside a sandbox, wher
 """
 
 from interlock.definitions.agent import AgentDefinition, agent
-from interlock.definitions.tool import artifact, tool
+from interlock.definitions.tool import artifact, tool, workspace_path
 
 __version__ = "0.1.0"
 
-__all__ = ["AgentDefinition", "__version__", "agent", "artifact", "tool"]
+__all__ = ["AgentDefinition", "__version__", "agent", "artifact", "tool", "workspace_path"]

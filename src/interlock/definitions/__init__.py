@@ -2,7 +2,7 @@
 
 from interlock.definitions.agent import AgentDefinition, agent
 from interlock.definitions.manifest import AgentEntry, Manifest, ToolEntry, ToolSchema, WorkflowEntry
-from interlock.definitions.tool import ToolOptions, artifact, options_of, tool
+from interlock.definitions.tool import ToolOptions, artifact, options_of, tool, workspace_path
 
 __all__ = [
     "AgentDefinition",
@@ -16,4 +16,5 @@ __all__ = [
     "artifact",
     "options_of",
     "tool",
+    "workspace_path",
 ]

@@ -89,6 +89,26 @@ def artifact(name: str, data: bytes | str) -> str:
     return name
 
 
+def workspace_path(path: str) -> Path:
+    """A path that a model gave, as a path in the workspace, which is the working folder of a call.
+
+    Only the plain form is taken, so that what a rule matched in `workspace:{path}` is what the tool opens.
+
+    Raises:
+        ValueError: absolute, with `..`, `.` or an empty segment, a backslash or a control character; or it leads
+            out of the workspace through a link. `.` alone is the workspace itself.
+    """
+    segments = path.split("/")
+    if path != "." and any(segment in ("", ".", "..") for segment in segments):
+        raise ValueError(f"path {path!r} must be relative to the workspace and plain, like 'source/module.py'")
+    if "\\" in path or any(ord(character) < 32 or ord(character) == 127 for character in path):
+        raise ValueError(f"path {path!r} has a backslash or a control character")
+    found = Path(path)
+    if not found.resolve().is_relative_to(Path.cwd().resolve()):
+        raise ValueError(f"path {path!r} leads out of the workspace")
+    return found
+
+
 def options_of(function: Any) -> ToolOptions | None:
     """The options that `@tool` left on a function, or None."""
     found = getattr(function, "__interlock_tool__", None)

@@ -1,0 +1,11 @@
+"""Turns a folder of logs into a report. Reads only."""
+
+from interlock import agent
+
+triage = agent(
+    "triage",
+    prompt="triage.md",
+    tools=["list_logs", "read_log", "write_report"],
+    max_steps=60,
+    max_tokens=600_000,
+)
