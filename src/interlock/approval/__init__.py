@@ -1,0 +1,28 @@
+"""Approvals: signed decisions of people, the rules that judge them, the state machine, the card."""
+
+from interlock.approval.judge import check_person, check_quorum, check_vote
+from interlock.approval.state import PendingApproval, Vote
+from interlock.approval.tokens import (
+    CONTROL_LIFE,
+    REQUESTER_LIFE,
+    ApprovalClaims,
+    ControlClaims,
+    RequesterClaims,
+    lifetime,
+    lifetime_until,
+)
+
+__all__ = [
+    "CONTROL_LIFE",
+    "REQUESTER_LIFE",
+    "ApprovalClaims",
+    "ControlClaims",
+    "PendingApproval",
+    "RequesterClaims",
+    "Vote",
+    "check_person",
+    "check_quorum",
+    "check_vote",
+    "lifetime",
+    "lifetime_until",
+]

@@ -1,0 +1,128 @@
+"""Signed statements of people: who asked for a run, who decided on a request, who paused or cancelled.
+
+The API that authenticated the person signs each with its Ed25519 key. Workflow and executor verify them
+again, so that neither a forged Temporal message nor a hostile graph worker speaks for anybody.
+"""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import Field, ValidationError
+
+from interlock.errors import TokenRejected
+from interlock.signing import Signer, Verifier, unverified
+from interlock.types.access import Closed
+from interlock.types.approval import ApprovalVerdict, RequestKind
+from interlock.types.names import Digest, RunId, SubjectName
+
+
+def _nonce() -> str:
+    return secrets.token_hex(16)
+
+
+def _seconds(moment: datetime) -> int:
+    return int(moment.timestamp())
+
+
+class Claims(Closed):
+    """What every statement carries. Times are POSIX seconds, as in RFC 7519."""
+
+    TYP: ClassVar[str]
+
+    tenant: str
+    sub: SubjectName
+    """The authenticated person."""
+    run: RunId
+    iat: int
+    exp: int
+    jti: str = Field(default_factory=_nonce, min_length=16)
+    """Nonce; for approvals, consumed once by the executor."""
+
+    def signed(self, signer: Signer) -> str:
+        """The statement as a compact JWS."""
+        return signer.sign(self.TYP, self.model_dump(mode="json"))
+
+    @classmethod
+    def read(cls, verifier: Verifier, token: str, *, now: datetime | None) -> Self:
+        """Verify `token`; `now=None` reads a historical one, whose expiry no longer matters.
+
+        Raises:
+            TokenRejected: signature, kind, shape or expiry does not hold.
+        """
+        claims = cls._shaped(verifier.verify(cls.TYP, token))
+        if now is not None and _seconds(now) >= claims.exp:
+            expired = datetime.fromtimestamp(claims.exp, UTC).isoformat()
+            raise TokenRejected(f"{cls.TYP} of {claims.sub} expired at {expired}")
+        return claims
+
+    @classmethod
+    def peek(cls, token: str) -> Self:
+        """The claims of `token` without checking the signature: for what was checked on arrival, and for
+        finding out whose signature to check. Raises TokenRejected where the shape does not fit."""
+        return cls._shaped(unverified(token))
+
+    @classmethod
+    def _shaped(cls, raw: dict[str, Any]) -> Self:
+        raw.pop("iss", None)
+        try:
+            return cls.model_validate(raw)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise TokenRejected(f"{cls.TYP}: {first['loc']}: {first['msg']}") from error
+
+
+class RequesterClaims(Claims):
+    """A person asks for one run of one workflow with one input, under one manifest."""
+
+    TYP = "interlock-requester"
+
+    workflow: str
+    manifest: Digest
+    input: Digest
+    workspace: Digest | Literal[""]
+
+
+class ApprovalClaims(Claims):
+    """A person decides on one request."""
+
+    TYP = "interlock-approval"
+
+    request: str
+    about: RequestKind
+    verdict: ApprovalVerdict
+    call: Digest | Literal[""]
+    """The call digest (or the question's digest) that the person was shown."""
+    bundle: Digest | Literal[""] = ""
+    """The policy bundle under which they were asked."""
+    edited: Digest | Literal[""] = ""
+    """For `edit`: digest of the new arguments."""
+    message: str = Field(default="", max_length=20_000)
+    """For `reject` and `respond`: what the agent reads."""
+
+
+class ControlClaims(Claims):
+    """A person pauses, resumes or cancels a run."""
+
+    TYP = "interlock-control"
+
+    verb: Literal["pause", "resume", "cancel"]
+    reason: str = Field(default="", max_length=2_000)
+
+
+REQUESTER_LIFE = timedelta(days=30)
+"""A run may act for its requester this long; then every call is refused."""
+
+CONTROL_LIFE = timedelta(minutes=5)
+
+
+def lifetime(now: datetime, life: timedelta) -> dict[str, int]:
+    """`iat` and `exp` for a statement made now."""
+    return {"iat": _seconds(now), "exp": _seconds(now + life)}
+
+
+def lifetime_until(now: datetime, end: datetime) -> dict[str, int]:
+    """`iat` and `exp` for a statement that holds until `end`."""
+    return {"iat": _seconds(now), "exp": _seconds(end)}

@@ -1,0 +1,79 @@
+"""Asking people, in workflow code: a request is recorded, committed to the ledger, decided or expired."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from temporalio import workflow
+
+from interlock.approval import PendingApproval
+from interlock.events import ApprovalExpired, ApprovalRequested
+from interlock.run.context import RunContext
+from interlock.run.proposal import call_digest
+from interlock.run.steps import commit
+from interlock.types.access import Decision
+from interlock.types.approval import ApprovalRequest, RequestKind
+from interlock.types.call import ToolCall
+
+
+async def ask_people(run: RunContext, call: ToolCall, decision: Decision, *, kind: RequestKind) -> PendingApproval:
+    """Open a request on `call`, wait for its decision or its deadline, and return it closed.
+
+    The request is committed before anybody can decide on it, so that the inbox is the ledger's.
+    """
+    assert decision.route is not None, "the policy gives every ask its route"
+    now = workflow.now()
+    request = ApprovalRequest(
+        request_id=run.next_request_id(),
+        run=run.input.run,
+        kind=kind,
+        call_id=call.call_id,
+        call_digest=call_digest(call),
+        subject=call.arguments,
+        rule=decision.rule,
+        reason=decision.reason,
+        route=decision.route,
+        requester=run.input.requester,
+        requested_at=now,
+        expires_at=now + timedelta(seconds=decision.route.expires_after_s),
+    )
+    pending = PendingApproval(request, run.input.tenant)
+    run.approvals[request.request_id] = pending
+    _record(run, call, request)
+    await commit(run.chain)
+    await _closed(run, pending)
+    return pending
+
+
+def _record(run: RunContext, call: ToolCall, request: ApprovalRequest) -> None:
+    run.chain.record(
+        ApprovalRequested,
+        request_id=request.request_id,
+        about=request.kind,
+        call_id=call.call_id,
+        agent=call.agent,
+        tool=call.tool,
+        call_digest=request.call_digest,
+        subject=request.subject,
+        rule=request.rule,
+        reason=request.reason,
+        route=request.route.name,
+        approvers=request.route.approvers,
+        quorum=request.route.quorum,
+        expires_at=request.expires_at,
+    )
+
+
+async def _closed(run: RunContext, pending: PendingApproval) -> None:
+    left = pending.request.expires_at - workflow.now()
+    try:
+        await workflow.wait_condition(lambda: not pending.open, timeout=max(left, timedelta(0)))
+    except TimeoutError:
+        pending.expire()
+        run.chain.record(ApprovalExpired, request_id=pending.request.request_id)
+    if pending.state != "approved":
+        # An approval is committed with the call that it lets run; every other end has no effect to ride on.
+        await commit(run.chain)
+    if run.stopping:
+        raise asyncio.CancelledError("the run is being cancelled")

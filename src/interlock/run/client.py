@@ -1,0 +1,231 @@
+"""What people do with runs, from outside: start, watch, decide, control. Holds the API's signing key.
+
+In the embedded setup the command line is the API: who may read the key may speak for everyone whom the
+policy's people file names.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import JsonValue
+from temporalio.client import (
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowUpdateFailedError,
+)
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from interlock.approval import (
+    CONTROL_LIFE,
+    REQUESTER_LIFE,
+    ApprovalClaims,
+    ControlClaims,
+    RequesterClaims,
+    lifetime,
+    lifetime_until,
+)
+from interlock.audit import ApprovalRow, Ledger
+from interlock.definitions import Manifest
+from interlock.digest import canonical, digest_of
+from interlock.errors import Conflict, InterlockError, InvalidInput, Refused, TokenRejected, Unreachable
+from interlock.run.catalogue import Scope
+from interlock.run.contracts import (
+    AGENT_RUN,
+    ControlInput,
+    RunInput,
+    RunOutcome,
+    RunState,
+    VoteInput,
+    VoteOutput,
+)
+from interlock.settings import Settings
+from interlock.signing import Signer
+from interlock.types.approval import ApprovalVerdict
+from interlock.types.blobs import Blobs
+
+_ERRORS: dict[str, type[InterlockError]] = {
+    kind.__name__: kind for kind in (Conflict, InvalidInput, Refused, TokenRejected, Unreachable)
+}
+
+
+@dataclass
+class RunClient:
+    """Acts on runs for authenticated people."""
+
+    temporal: Client
+    settings: Settings
+    blobs: Blobs
+    api: Signer
+
+    async def start(
+        self,
+        manifest: Manifest,
+        workflow: str,
+        value: JsonValue,
+        *,
+        requester: str,
+        workspace: str = "",
+        run: str = "",
+    ) -> str:
+        """Start a run of a workflow, or of an agent (`workflow` then names it); returns the run's id.
+
+        Raises:
+            InvalidInput: no such workflow or agent, or the input does not fit.
+            Conflict: a run with this id exists.
+        """
+        if workflow not in manifest.workflows and workflow in manifest.agents:
+            workflow, value = AGENT_RUN, {"agent": workflow, "task": value}
+        Scope.of(manifest, workflow, value)
+        if workflow != AGENT_RUN:
+            _check_input(manifest.workflows[workflow].input_schema, value)
+        run = run or f"{workflow}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}".replace("_", "-")
+        digest = self.blobs.put(canonical(manifest.as_hashed()))
+        claims = RequesterClaims(
+            tenant=self.settings.tenant,
+            sub=requester,
+            run=run,
+            workflow=workflow,
+            manifest=digest,
+            input=self.blobs.put(canonical(value)),
+            workspace=workspace,
+            **lifetime(datetime.now(UTC), REQUESTER_LIFE),
+        )
+        request = RunInput(
+            run=run,
+            tenant=claims.tenant,
+            workflow=workflow,
+            requester=requester,
+            requester_token=claims.signed(self.api),
+            manifest=digest,
+            input=value,
+            workspace=workspace,
+        )
+        await self._started(workflow, request)
+        return run
+
+    async def _started(self, workflow: str, request: RunInput) -> None:
+        try:
+            await self.temporal.start_workflow(
+                workflow, request, id=request.run, task_queue=self.settings.graph_queue, result_type=RunOutcome
+            )
+        except WorkflowAlreadyStartedError as error:
+            raise Conflict(f"a run {request.run!r} exists already") from error
+        except RPCError as error:
+            raise Unreachable(f"Temporal did not start the run: {error.message}") from error
+
+    def handle(self, run: str) -> WorkflowHandle[Any, RunOutcome]:
+        """Temporal's handle of a run."""
+        return self.temporal.get_workflow_handle(run, result_type=RunOutcome)
+
+    async def state(self, run: str) -> RunState:
+        """Where an open run stands, by asking its workflow."""
+        return await _asked(self.handle(run).query("state", result_type=RunState), run)
+
+    async def wait(self, run: str) -> RunOutcome:
+        """Wait for the end of a run; a failed or cancelled one is an outcome too."""
+        try:
+            return await _asked(self.handle(run).result(), run)
+        except WorkflowFailureError as error:
+            cause = error.cause
+            if isinstance(cause, ApplicationError) and cause.type == "RunFailed":
+                return RunOutcome.model_validate(cause.details[0])
+            status = (await self.handle(run).describe()).status
+            ended = "cancelled" if status == WorkflowExecutionStatus.CANCELED else "failed"
+            detail = "" if ended == "cancelled" else str(getattr(cause, "cause", None) or cause)
+            empty = digest_of(None)
+            return RunOutcome(run=run, status=ended, detail=detail, events=0, head=empty)  # type: ignore[arg-type]
+
+    async def decide(
+        self,
+        request: ApprovalRow,
+        verdict: ApprovalVerdict,
+        *,
+        approver: str,
+        message: str = "",
+        edited: dict[str, JsonValue] | None = None,
+        bundle: str = "",
+    ) -> VoteOutput:
+        """Take a person's decision on a request.
+
+        Raises:
+            Refused: they may not decide on it. Conflict: it was decided, by whom and when.
+            InvalidInput: the verdict does not fit.
+        """
+        claims = ApprovalClaims(
+            tenant=self.settings.tenant,
+            sub=approver,
+            run=request.run,
+            request=request.request_id,
+            about=request.kind,
+            verdict=verdict,
+            call=request.call_digest,
+            bundle=bundle,
+            edited=self.blobs.put(canonical(edited)) if edited is not None else "",
+            message=message,
+            **lifetime_until(datetime.now(UTC), request.expires_at),
+        )
+        vote = VoteInput(token=claims.signed(self.api))
+        return await _asked(
+            self.handle(request.run).execute_update("vote", vote, result_type=VoteOutput), request.run
+        )
+
+    async def control(self, run: str, verb: str, *, by: str, reason: str = "") -> RunState:
+        """Pause, resume or cancel a run.
+
+        Raises:
+            Conflict: it is paused, running or being cancelled already, or has ended.
+        """
+        claims = ControlClaims(
+            tenant=self.settings.tenant,
+            sub=by,
+            run=run,
+            verb=verb,  # type: ignore[arg-type]
+            reason=reason,
+            **lifetime(datetime.now(UTC), CONTROL_LIFE),
+        )
+        request = ControlInput(token=claims.signed(self.api))
+        return await _asked(self.handle(run).execute_update("control", request, result_type=RunState), run)
+
+
+def _check_input(schema: dict[str, Any], value: JsonValue) -> None:
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+
+    error = best_match(Draft202012Validator(schema).iter_errors(value)) if schema else None
+    if error is not None:
+        place = ".".join(str(part) for part in error.absolute_path) or "input"
+        raise InvalidInput(
+            f"{place}: {error.message[:500]}", next_step="see interlock check, or the workflow's file"
+        )
+
+
+async def _asked(awaitable: Any, run: str) -> Any:
+    """Await a call to Temporal; what the workflow refused becomes the engine's own error again."""
+    try:
+        return await awaitable
+    except WorkflowUpdateFailedError as error:
+        cause = error.cause
+        kind = _ERRORS.get(getattr(cause, "type", None) or "", Refused)
+        raise kind(getattr(cause, "message", str(cause))) from error
+    except RPCError as error:
+        if error.status == RPCStatusCode.NOT_FOUND:
+            raise Conflict(f"run {run!r} is not open (it ended, or never was)") from error
+        raise Unreachable(
+            f"Temporal did not answer: {error.message}", next_step="are the workers running? interlock doctor"
+        ) from error
+
+
+def open_ledger(settings: Settings) -> Ledger:
+    """The ledger, for reading.
+
+    Raises:
+        LedgerUnavailable: it is not there.
+    """
+    return Ledger(settings.effective_ledger_url, read_only=True)

@@ -1,0 +1,61 @@
+"""The state of one run, in workflow code: chain, workspace, open approvals, pause, counters."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from temporalio import workflow
+
+from interlock.approval import PendingApproval
+from interlock.run.chain import Chain
+from interlock.run.contracts import RunFacts, RunInput
+from interlock.types.call import ToolCall
+
+
+@dataclass
+class Spent:
+    """What one agent has used of its limits."""
+
+    steps: int = 0
+    tokens: int = 0
+
+
+@dataclass
+class RunContext:
+    """What a run knows of itself."""
+
+    input: RunInput
+    chain: Chain
+    facts: RunFacts = field(default_factory=lambda: RunFacts(agents={}, writers=()))
+    workspace: str = ""
+    paused: bool = False
+    stopping: bool = False
+    approvals: dict[str, PendingApproval] = field(default_factory=dict)
+    spent: dict[str, Spent] = field(default_factory=dict)
+    calls: int = 0
+    requests: int = 0
+
+    async def ready(self) -> None:
+        """Wait while the run is paused; raise CancelledError once it is being cancelled."""
+        await workflow.wait_condition(lambda: self.stopping or not self.paused)
+        if self.stopping:
+            raise asyncio.CancelledError("the run is being cancelled")
+
+    def next_call_id(self) -> str:
+        """`RUN:cN`: ours, because a model's own ids may repeat."""
+        self.calls += 1
+        return f"{self.input.run}:c{self.calls}"
+
+    def next_request_id(self) -> str:
+        """`RUN:aN`."""
+        self.requests += 1
+        return f"{self.input.run}:a{self.requests}"
+
+    def open_requests(self) -> tuple[str, ...]:
+        """Ids of the approval requests that wait for people."""
+        return tuple(name for name, pending in self.approvals.items() if pending.open)
+
+    def describe(self, call: ToolCall) -> str:
+        """One line for summaries in Temporal's own UI."""
+        return f"{call.agent} {call.tool} {call.call_id}"

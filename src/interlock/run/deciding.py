@@ -1,0 +1,109 @@
+"""The graph worker's local activities: open a run, and decide a call with the policy in force."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from interlock.digest import canonical, digest_of
+from interlock.errors import InterlockError, InvalidInput, Unreachable
+from interlock.policy import Bundle, PolicySource, decide
+from interlock.run.arguments import load_arguments
+from interlock.run.catalogue import Scope, access_request, load_manifest
+from interlock.run.contracts import AgentFacts, DecideInput, DecideOutput, OpenRun, RunFacts
+from interlock.run.steps import DECIDE, OPEN_RUN
+from interlock.types.access import canonical_request
+from interlock.types.blobs import Blobs
+from interlock.types.call import ToolCall
+
+
+def failure(error: InterlockError) -> ApplicationError:
+    """An engine error as Temporal carries it: only an unreachable part is worth a retry."""
+    return ApplicationError(str(error), type=type(error).__name__, non_retryable=not isinstance(error, Unreachable))
+
+
+@dataclass
+class Deciding:
+    """Decides calls on a graph worker. It holds no key: the executor decides again."""
+
+    policy: PolicySource
+    blobs: Blobs
+
+    def activities(self) -> list[Callable[..., Any]]:
+        """What the worker registers."""
+        return [self.open_run, self.decide]
+
+    @activity.defn(name=OPEN_RUN)
+    async def open_run(self, request: OpenRun) -> RunFacts:
+        """Load the pinned manifest and keep the input by its digest."""
+        try:
+            manifest = load_manifest(self.blobs, request.manifest)
+            scope = Scope.of(manifest, request.workflow, request.input)
+            self.blobs.put(canonical(request.input))
+        except InterlockError as error:
+            raise failure(error) from error
+        agents = {name: manifest.agents[name] for name in scope.agents}
+        return RunFacts(
+            agents={
+                name: AgentFacts(model=entry.model, max_steps=entry.max_steps, max_tokens=entry.max_tokens)
+                for name, entry in agents.items()
+            },
+            writers=tuple(n for n, tool in manifest.tools.items() if tool.schema_.workspace == "write"),
+        )
+
+    @activity.defn(name=DECIDE)
+    async def decide(self, request: DecideInput) -> DecideOutput:
+        """Normalise the arguments and decide; a call that fits no tool is an answer, not an error."""
+        try:
+            bundle = self.policy.current()
+            manifest = load_manifest(self.blobs, request.manifest)
+        except InterlockError as error:
+            raise failure(error) from error
+        try:
+            return self._decide(request, bundle, manifest)
+        except InvalidInput as error:
+            return DecideOutput(invalid=str(error))
+        except InterlockError as error:
+            raise failure(error) from error
+
+    def _decide(self, request: DecideInput, bundle: Bundle, manifest: Any) -> DecideOutput:
+        # The run's own input limits its agents; the workflow checked that already, and the executor will.
+        scope = Scope(manifest, (request.agent,))
+        try:
+            entry = scope.tool(request.agent, request.tool)
+        except InvalidInput as error:
+            return DecideOutput(invalid=str(error), unknown_tool=True)
+        raw = request.arguments if isinstance(request.arguments, dict) else self._raw(request.arguments)
+        access = access_request(
+            entry,
+            raw,
+            tenant=request.tenant,
+            agent=request.agent,
+            requester=request.requester,
+            run=request.run,
+            workflow=request.workflow,
+            time=datetime.fromisoformat(request.time),
+        )
+        arguments = self.blobs.put(canonical(access.arguments))
+        self.blobs.put(canonical(canonical_request(access)))
+        call = ToolCall(
+            tenant=request.tenant,
+            run=request.run,
+            call_id=request.call_id,
+            agent=access.agent,
+            tool=access.tool,
+            tool_digest=entry.source,
+            arguments=arguments,
+            workspace=request.workspace if entry.schema_.workspace != "none" else "",
+        )
+        decision = decide(bundle, access)
+        assert decision.request == digest_of(canonical_request(access))
+        return DecideOutput(call=call, decision=decision)
+
+    def _raw(self, digest: str) -> dict[str, Any]:
+        return load_arguments(self.blobs, digest)

@@ -1,0 +1,262 @@
+"""The execution edge: the one place where a call runs. It believes nobody.
+
+Whatever arrives through Temporal is a claim. The executor commits the run's events only if every claim in
+them is borne out, derives the call's digest again, decides again with the policy in force, counts the
+approval tokens itself, reserves the call once and for ever, runs it, and signs what happened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from cachetools import LRUCache
+from pydantic import ValidationError
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from interlock.approval import ApprovalClaims, check_quorum
+from interlock.audit import Ledger, Reservation, ReserveOutcome
+from interlock.definitions import ToolEntry
+from interlock.digest import canonical, digest_of, parse
+from interlock.errors import (
+    Conflict,
+    EventForged,
+    IntegrityError,
+    InterlockError,
+    InvalidInput,
+    Refused,
+    TokenRejected,
+    Unreachable,
+)
+from interlock.events import EVENT, Event
+from interlock.policy import Bundle, PolicySource, decide
+from interlock.run.contracts import BUILT_IN_TOOLS, CommitInput, ExecuteInput, ExecuteOutput
+from interlock.run.deciding import failure
+from interlock.run.execution import Execution
+from interlock.run.proof import RunProof, Sources
+from interlock.run.steps import COMMIT, EXECUTE
+from interlock.sandbox import Driver
+from interlock.signing import Signer, Verifier
+from interlock.types.access import Decision, canonical_request
+from interlock.types.blobs import Blobs
+from interlock.types.call import ToolCall
+
+
+class Paused(Unreachable):
+    """The run is paused; the call waits for its resumption."""
+
+
+@dataclass
+class Executor:
+    """Commits events, and runs calls that hold up."""
+
+    name: str
+    """Names this process in reservations and receipts."""
+    ledger: Ledger
+    blobs: Blobs
+    policy: PolicySource
+    driver: Driver
+    signer: Signer
+    """The executor's key."""
+    sealer: Signer
+    """The ledger's key: signs checkpoints."""
+    api: Verifier
+    own: Verifier
+    proofs: LRUCache[str, RunProof] = field(default_factory=lambda: LRUCache(maxsize=512))
+    locks: dict[str, asyncio.Lock] = field(default_factory=dict)
+
+    def activities(self) -> list[Callable[..., Any]]:
+        """What the worker registers."""
+        return [self.execute_call, self.commit_events]
+
+    @activity.defn(name=COMMIT)
+    async def commit_events(self, request: CommitInput) -> int:
+        """Verify and commit events; at a run's end, sign a checkpoint. Returns the last sequence held."""
+        try:
+            self._must_be_own_run(request.run)
+            proof = await self._commit(request.run, request.events)
+            if request.final and proof.ended:
+                await asyncio.to_thread(self.ledger.checkpoint, request.run, self.sealer)
+            return proof.count - 1
+        except InterlockError as error:
+            raise await self._alarmed(request.run, error) from error
+
+    @activity.defn(name=EXECUTE)
+    async def execute_call(self, request: ExecuteInput) -> ExecuteOutput:
+        """Judge one call from first principles and run it if it holds up."""
+        run = request.call.run
+        try:
+            self._must_be_own_run(run)
+            proof = await self._commit(run, request.events)
+            output = await self._judge_and_run(request, proof)
+            return output.model_copy(update={"committed": proof.count - 1})
+        except InterlockError as error:
+            raise await self._alarmed(run, error) from error
+
+    # -- what was said -------------------------------------------------------------------------------------
+
+    async def _commit(self, run: str, raw: list[dict[str, Any]]) -> RunProof:
+        """Verify the events that the ledger lacks, then append them. One run's events are taken in turn."""
+        lock = self.locks.setdefault(run, asyncio.Lock())
+        async with lock:
+            try:
+                events: list[Event] = [EVENT.validate_python(event) for event in raw]
+            except ValidationError as error:
+                raise EventForged(
+                    f"not an event: {error.errors()[0]['loc']}: {error.errors()[0]['msg']}"
+                ) from error
+            return await asyncio.to_thread(self._append, run, events)
+
+    def _append(self, run: str, events: list[Event]) -> RunProof:
+        proof = self._proof(run)
+        try:
+            for event in events:
+                if event.seq >= proof.count:
+                    proof.feed(event)
+            if events:
+                self.ledger.append(run, events)
+        except BaseException:
+            self.proofs.pop(run, None)  # what it learned may be more than what the ledger holds
+            raise
+        return proof
+
+    def _proof(self, run: str) -> RunProof:
+        """The run's verified facts up to the ledger's head, rebuilt where this process has not seen them."""
+        head = self.ledger.head(run)
+        proof = self.proofs.get(run)
+        if proof is None or proof.count != head.count:
+            proof = RunProof(run, Sources(self.blobs, self.api, self.own, self._bundle))
+            for event in self.ledger.events(run):
+                proof.feed(event)
+            self.proofs[run] = proof
+        return proof
+
+    def _bundle(self, digest: str) -> Bundle:
+        current = self.policy.current()
+        if current.digest == digest:
+            return current
+        if not self.ledger.knows_bundle(digest):
+            raise Unreachable(
+                f"policy bundle {digest} was never in force on an executor",
+                next_step="make permissions/ the same on graph workers and executors",
+            )
+        return Bundle.from_bytes(self.blobs.get(digest))
+
+    async def _alarmed(self, run: str, error: InterlockError) -> ApplicationError:
+        if isinstance(error, (EventForged, TokenRejected, IntegrityError)):
+            await asyncio.to_thread(self.ledger.alarm, run, "event.forged", str(error))
+        return failure(error)
+
+    def _must_be_own_run(self, run: str) -> None:
+        """A run speaks only for itself: Temporal's server says which workflow scheduled this activity."""
+        workflow = activity.info().workflow_id
+        if workflow != run:
+            raise EventForged(f"workflow {workflow!r} speaks for run {run!r}")
+
+    # -- what may run --------------------------------------------------------------------------------------
+
+    async def _judge_and_run(self, request: ExecuteInput, proof: RunProof) -> ExecuteOutput:
+        call, now = request.call, datetime.now(UTC)
+        entry = self._admit(call, proof, now)
+        digest = digest_of(call.as_hashed())
+        access = proof.question(proof.proposals[digest], now)
+        self.blobs.put(canonical(canonical_request(access)))
+        decision = decide(self.policy.current(), access)
+        if decision.verdict == "deny":
+            return ExecuteOutput(outcome="refused", decision=decision, detail=decision.reason)
+        try:
+            nonces = self._quorum(request.approvals, proof, digest, decision, now)
+        except (Refused, Conflict) as error:
+            if request.approvals:
+                return ExecuteOutput(outcome="refused", decision=decision, detail=str(error))
+            return ExecuteOutput(outcome="ask", decision=decision, detail=str(error))
+        reserved = await asyncio.to_thread(self._reserve, call, digest, decision, nonces)
+        if reserved.state == "finished":
+            return ExecuteOutput.model_validate(parse(reserved.result))
+        attempt = reserved.attempt
+        if reserved.state == "in_doubt":
+            settled = self._settlement(request.settled, proof, digest, now)
+            if not (settled or self._safe_to_repeat(entry, decision)):
+                detail = f"executor {reserved.executor!r} began it at {reserved.at.isoformat()} and left no result"
+                return ExecuteOutput(outcome="unknown", decision=decision, detail=detail)
+            await self.driver.kill(call.call_id)
+            attempt = await asyncio.to_thread(
+                self.ledger.retake, call.call_id, self.name, reserved.attempt, settled
+            )
+        images = proof.reach().manifest.images
+        execution = Execution(self, call, digest, entry, access.arguments, decision, tuple(nonces), attempt, images)
+        return await execution.run()
+
+    def _admit(self, call: ToolCall, proof: RunProof, now: datetime) -> ToolEntry:
+        """Raises unless the run is alive, its requester still speaks, and it proposed exactly this call."""
+        if proof.ended:
+            raise Refused(f"run {call.run!r} has ended")
+        if proof.paused:
+            raise Paused(f"run {call.run!r} is paused", next_step=f"interlock run resume {call.run}")
+        claims = proof.requester()
+        if int(now.timestamp()) >= claims.exp:
+            raise TokenRejected(f"the request of {claims.sub} for run {call.run!r} has expired")
+        if digest_of(call.as_hashed()) not in proof.proposals:
+            raise EventForged(f"call {call.call_id!r} is not the one that was proposed (digests differ)")
+        if call.tool in BUILT_IN_TOOLS:
+            raise InvalidInput(f"{call.tool!r} runs nothing; people decide it")
+        entry = proof.reach().tool(call.agent.removeprefix("agent:"), call.tool)
+        if entry.schema_.workspace != "none" and call.workspace != self.ledger.workspace(call.run):
+            raise Conflict("the run's files changed since this call was proposed")
+        return entry
+
+    def _quorum(
+        self, tokens: tuple[str, ...], proof: RunProof, digest: str, decision: Decision, now: datetime
+    ) -> list[str]:
+        """The nonces of the approvals that let this call run; none where the policy simply allows."""
+        if decision.verdict == "allow":
+            return []
+        assert decision.route is not None, "the policy gives every ask its route"
+        claims = proof.requester()
+        votes = [ApprovalClaims.read(self.api, token, now=now) for token in tokens]
+        if any(vote.about != "call" for vote in votes):
+            raise Refused("an approval of another kind of request lets no call run")
+        return check_quorum(
+            votes, decision.route, run=proof.run, call=digest, requester=claims.sub, tenant=claims.tenant
+        )
+
+    def _settlement(self, tokens: tuple[str, ...], proof: RunProof, digest: str, now: datetime) -> list[str]:
+        """The nonces of the decisions that let a call of unknown outcome run again."""
+        if not tokens:
+            return []
+        claims = proof.requester()
+        votes = [ApprovalClaims.read(self.api, token, now=now) for token in tokens]
+        routes = [d.route for d in proof.decisions.values() if d.route is not None]
+        for vote in votes:
+            request = proof.requests.get(vote.request)
+            if request is None or request.kind != "unknown" or request.route not in routes:
+                raise Refused(f"nobody was asked to settle this call through request {vote.request!r}")
+        route = proof.requests[votes[0].request].route
+        return check_quorum(votes, route, run=proof.run, call=digest, requester=claims.sub, tenant=claims.tenant)
+
+    def _safe_to_repeat(self, entry: ToolEntry, decision: Decision) -> bool:
+        """Whether a second run cannot double an effect: the tool says so, or nothing can leave its sandbox."""
+        schema = entry.schema_
+        if schema.idempotent:
+            return True
+        profile = self.policy.current().profiles[decision.profile or schema.profile]
+        return schema.effects == "contained" and self.driver.contained(profile)
+
+    def _reserve(self, call: ToolCall, digest: str, decision: Decision, nonces: list[str]) -> ReserveOutcome:
+        return self.ledger.reserve(
+            Reservation(
+                call_id=call.call_id,
+                run=call.run,
+                call_digest=digest,
+                executor=self.name,
+                verdict=decision.verdict,
+                rule=decision.rule,
+                bundle=decision.bundle,
+                request=decision.request,
+                approvals=tuple(nonces),
+            )
+        )

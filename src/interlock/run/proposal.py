@@ -1,0 +1,70 @@
+"""Proposing and deciding a call, in workflow code: its digest, the local activity that decides, the record."""
+
+from __future__ import annotations
+
+from pydantic import JsonValue
+from temporalio import workflow
+
+from interlock.digest import digest_of
+from interlock.events import CallDecided, CallProposed
+from interlock.run.context import RunContext
+from interlock.run.contracts import DecideInput, DecideOutput
+from interlock.run.steps import decide
+from interlock.types.access import Decision
+from interlock.types.call import ToolCall
+
+
+def call_digest(call: ToolCall) -> str:
+    """The digest that is decided, approved, executed and receipted."""
+    return digest_of(call.as_hashed())
+
+
+async def decide_call(
+    run: RunContext, call_id: str, agent: str, tool: str, arguments: str | dict[str, JsonValue]
+) -> DecideOutput:
+    """Normalise a call and let the policy decide it."""
+    return await decide(
+        DecideInput(
+            run=run.input.run,
+            tenant=run.input.tenant,
+            workflow=run.input.workflow,
+            requester=run.input.requester,
+            manifest=run.input.manifest,
+            call_id=call_id,
+            agent=agent,
+            tool=tool,
+            arguments=arguments,
+            workspace=run.workspace,
+            time=workflow.now().isoformat(),
+        )
+    )
+
+
+def record_proposal(run: RunContext, call: ToolCall, *, edited_from: str = "") -> None:
+    """Record what was proposed, by digest."""
+    run.chain.record(
+        CallProposed,
+        call_id=call.call_id,
+        agent=call.agent,
+        tool=call.tool,
+        tool_digest=call.tool_digest,
+        arguments=call.arguments,
+        workspace=call.workspace,
+        call_digest=call_digest(call),
+        edited_from=edited_from,
+    )
+
+
+def record_decision(run: RunContext, call: ToolCall, decision: Decision) -> None:
+    """Record a decision so that it can be made again."""
+    run.chain.record(
+        CallDecided,
+        call_id=call.call_id,
+        call_digest=call_digest(call),
+        verdict=decision.verdict,
+        rule=decision.rule,
+        request=decision.request,
+        bundle=decision.bundle,
+        nearest=decision.nearest,
+        condition_errors=decision.condition_errors,
+    )

@@ -1,0 +1,62 @@
+"""The executor's receipt: a signed statement of what ran, under which decision, with which effect."""
+
+from __future__ import annotations
+
+from typing import Final, Self
+
+from pydantic import ValidationError
+
+from interlock.errors import TokenRejected
+from interlock.events import OptionalDigest, Time
+from interlock.signing import Signer, Verifier
+from interlock.types.access import Closed
+from interlock.types.call import Artifact, CallStatus
+from interlock.types.names import Digest, RunId
+
+RECEIPT: Final = "interlock-receipt"
+
+
+class Receipt(Closed):
+    """What the executor signs after each call. *Approved is executed*: the call digest here is the one in the
+    approval tokens whose nonces are listed."""
+
+    run: RunId
+    call_id: str
+    call: Digest
+    """The call digest, derived again by the executor."""
+    rule: str
+    """The rule that its own decision names."""
+    bundle: Digest
+    request: Digest
+    """The access request that it decided itself."""
+    approvals: tuple[str, ...]
+    """Nonces of the approval tokens that this call consumed."""
+    status: CallStatus
+    output: OptionalDigest
+    workspace_before: OptionalDigest
+    workspace: OptionalDigest
+    artifacts: tuple[Artifact, ...] = ()
+    profile: str
+    image: str
+    executor: str
+    attempt: int
+    started_at: Time
+    ended_at: Time
+
+    def signed(self, signer: Signer) -> str:
+        """The receipt as a compact JWS under the executor's key."""
+        return signer.sign(RECEIPT, self.model_dump(mode="json"))
+
+    @classmethod
+    def read(cls, verifier: Verifier, token: str) -> Self:
+        """Verify and read a receipt.
+
+        Raises:
+            TokenRejected: the signature or the shape does not hold.
+        """
+        raw = verifier.verify(RECEIPT, token)
+        raw.pop("iss", None)
+        try:
+            return cls.model_validate(raw)
+        except ValidationError as error:
+            raise TokenRejected(f"{RECEIPT}: {error.errors()[0]['loc']}: {error.errors()[0]['msg']}") from error

@@ -1,0 +1,90 @@
+"""The activities that workflow code calls: their names, queues, timeouts and retries in one place."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+
+from interlock.run.chain import Chain
+from interlock.run.contracts import (
+    CommitInput,
+    DecideInput,
+    DecideOutput,
+    ExecuteInput,
+    ExecuteOutput,
+    OpenRun,
+    RunFacts,
+)
+
+DECIDE: Final = "interlock.decide"
+OPEN_RUN: Final = "interlock.open_run"
+EXECUTE: Final = "interlock.execute_call"
+COMMIT: Final = "interlock.commit_events"
+
+# Whatever is refused is refused for good; only an unreachable part is worth another try.
+_PATIENT = RetryPolicy(
+    initial_interval=timedelta(milliseconds=500), backoff_coefficient=2, maximum_interval=timedelta(seconds=10)
+)
+HEARTBEAT: Final = timedelta(seconds=6)
+LONGEST_CALL: Final = timedelta(hours=2)
+
+
+def executor_queue() -> str:
+    """The executors' queue beside the queue that this workflow runs on (`NAME-graph` → `NAME-executor`)."""
+    return workflow.info().task_queue.removesuffix("-graph") + "-executor"
+
+
+async def open_run(request: OpenRun) -> RunFacts:
+    """Load what the workflow must know of its manifest."""
+    return await workflow.execute_local_activity(
+        OPEN_RUN,
+        request,
+        result_type=RunFacts,
+        start_to_close_timeout=timedelta(seconds=30),
+        retry_policy=_PATIENT,
+    )
+
+
+async def decide(request: DecideInput) -> DecideOutput:
+    """Normalise a call and let the policy decide it."""
+    return await workflow.execute_local_activity(
+        DECIDE,
+        request,
+        result_type=DecideOutput,
+        start_to_close_timeout=timedelta(seconds=30),
+        retry_policy=_PATIENT,
+    )
+
+
+async def execute(request: ExecuteInput, *, summary: str) -> ExecuteOutput:
+    """Let the executor commit the pending events, judge the call for itself, and run it."""
+    return await workflow.execute_activity(
+        EXECUTE,
+        request,
+        result_type=ExecuteOutput,
+        task_queue=executor_queue(),
+        start_to_close_timeout=LONGEST_CALL,
+        heartbeat_timeout=HEARTBEAT,
+        retry_policy=_PATIENT,
+        # A cancelled call is recorded with the receipt of what was stopped, so its end is awaited.
+        cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        summary=summary,
+    )
+
+
+async def commit(chain: Chain, *, final: bool = False) -> None:
+    """Commit the pending events without an effect."""
+    committed = await workflow.execute_activity(
+        COMMIT,
+        CommitInput(run=chain.run, events=chain.unsent(), final=final),
+        result_type=int,
+        task_queue=executor_queue(),
+        start_to_close_timeout=timedelta(seconds=60),
+        retry_policy=_PATIENT,
+        cancellation_type=workflow.ActivityCancellationType.ABANDON,
+        summary=f"{len(chain.pending)} events",
+    )
+    chain.committed(committed)

@@ -1,0 +1,169 @@
+"""The two worker roles. Graph workers run team code and hold no key; executors run engine code and act."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.langgraph import LangGraphPlugin
+from temporalio.service import RPCError
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from interlock.audit import Ledger, SqlBlobs
+from interlock.definitions import AgentDefinition
+from interlock.errors import Unreachable
+from interlock.graph import Services, configure, register
+from interlock.policy import PolicySource
+from interlock.project import load_agents, load_workflows, mount
+from interlock.run.authority import trust
+from interlock.run.deciding import Deciding
+from interlock.run.executor import Executor
+from interlock.run.workflow import AgentRun
+from interlock.sandbox import Driver, make_driver
+from interlock.settings import Settings
+from interlock.signing import load_signer, load_verifier
+from interlock.types.blobs import Blobs
+
+PASSTHROUGH: Final = (
+    "interlock",
+    "pydantic",
+    "pydantic_core",
+    "annotated_types",
+    "orjson",
+    "jwt",
+    "cryptography",
+    "jsonschema",
+    "langchain_core",
+    "langgraph",
+    "langsmith",
+    "xxhash",
+    "ormsgpack",
+    "httpx",
+    "requests",
+    "yaml",
+    "casbin",
+    "ruamel",
+    "sqlalchemy",
+    "docker",
+    "attrs",
+    "attr",
+    "referencing",
+    "rpds",
+)
+"""Modules that workflow code shares with the process instead of importing anew for each run. Engine code keeps
+itself deterministic; a team's workflows/ are still imported in Temporal's sandbox."""
+
+
+async def connect(settings: Settings) -> Client:
+    """A Temporal client.
+
+    Raises:
+        Unreachable: no server answers at the address.
+    """
+    try:
+        return await Client.connect(
+            settings.temporal_address,
+            namespace=settings.temporal_namespace,
+            data_converter=pydantic_data_converter,
+        )
+    except (RPCError, RuntimeError, OSError) as error:
+        raise Unreachable(
+            f"no Temporal server answers at {settings.temporal_address}: {error}",
+            next_step="interlock dev starts one; or set INTERLOCK_TEMPORAL_ADDRESS",
+        ) from error
+
+
+def policy_source(settings: Settings, blobs: Blobs, *, ledger: Ledger | None = None) -> PolicySource:
+    """The policy in force; every bundle that ever is gets kept by its digest."""
+    source = PolicySource(settings.root / "permissions")
+
+    def keep(bundle: Any) -> None:
+        blobs.put(bundle.to_bytes())
+        if ledger is not None:
+            ledger.remember_bundle(bundle.digest)
+
+    source.on_load.append(keep)
+    keep(source.current())
+    return source
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a graph worker loads of a project: its agents, its graphs, its workflows."""
+
+    agents: dict[str, AgentDefinition]
+    workflows: list[type]
+
+    @classmethod
+    def load(cls, root: Path) -> Content:
+        """Mount and import agents/ and workflows/.
+
+        Raises:
+            ProjectError: a file does not load.
+        """
+        mount(root)
+        return cls(load_agents(root), [AgentRun, *load_workflows(root).values()])
+
+    def plugin(self) -> LangGraphPlugin:
+        """The official plugin with every agent's graph. Made once a process: it rewrites the graphs."""
+        return LangGraphPlugin(graphs=register(self.agents))
+
+
+def workflow_runner() -> SandboxedWorkflowRunner:
+    """Temporal's workflow sandbox, engine modules passed through."""
+    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSTHROUGH))
+
+
+def graph_worker(client: Client, settings: Settings, content: Content | None = None) -> Worker:
+    """A worker for workflows, model calls and first decisions. Reads public keys, policy and blobs; nothing else."""
+    blobs = SqlBlobs(settings.effective_blobs_url)
+    trust(load_verifier(settings.keys_folder, "api"))
+    configure(Services(blobs=blobs, settings=settings))
+    content = content or Content.load(settings.root)
+    return Worker(
+        client,
+        task_queue=settings.graph_queue,
+        workflows=content.workflows,
+        activities=Deciding(policy_source(settings, blobs), blobs).activities(),
+        plugins=[content.plugin()],
+        workflow_runner=workflow_runner(),
+        activity_executor=ThreadPoolExecutor(16),
+        max_concurrent_activities=64,
+    )
+
+
+def make_executor(settings: Settings, driver: Driver | None = None) -> Executor:
+    """The execution edge of this process, with the executor's and the ledger's key."""
+    keys = settings.keys_folder
+    blobs = SqlBlobs(settings.effective_blobs_url)
+    ledger = Ledger(settings.effective_ledger_url)
+    return Executor(
+        name=f"{socket.gethostname()}-{os.getpid()}",
+        ledger=ledger,
+        blobs=blobs,
+        policy=policy_source(settings, blobs, ledger=ledger),
+        driver=driver or make_driver(settings),
+        signer=load_signer(keys, "executor"),
+        sealer=load_signer(keys, "ledger"),
+        api=load_verifier(keys, "api"),
+        own=load_verifier(keys, "executor"),
+    )
+
+
+def executor_worker(client: Client, settings: Settings, executor: Executor) -> Worker:
+    """A worker that acts: engine code only, the only role with keys and the Docker socket."""
+    activities: Sequence[Any] = executor.activities()
+    return Worker(
+        client,
+        task_queue=settings.executor_queue,
+        activities=activities,
+        max_concurrent_activities=32,
+    )
