@@ -72,14 +72,21 @@ class Repository:
     def git(self, *arguments: str, stdin: str | None = None, may_fail: bool = False) -> str:
         """Run git; its standard output, stripped; empty where it failed and may."""
         # Another user may own the files, and the repository's own configuration is not trusted with commands.
-        safe = ["-c", "safe.directory=*", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false"]
+        settings = (
+            "safe.directory=*",
+            "core.hooksPath=/dev/null",
+            "core.fsmonitor=false",
+            "core.logAllRefUpdates=false",
+        )
+        safe = [word for setting in settings for word in ("-c", setting)]
         done = subprocess.run(
             ["git", *safe, *arguments],
             cwd=self.work_tree,
             env=self.environment,
             input=stdin,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="surrogateescape",
             check=False,
         )
         if done.returncode and not may_fail:
@@ -108,5 +115,11 @@ def propose(repository: Repository, title: str, body: str, branch: str) -> PullR
         commit = git("commit-tree", tree, "-p", parent, "-F", "-", stdin=f"{title}\n\n{body}\n")
         git("update-ref", f"refs/heads/{branch}", commit, "0" * 40)
     patch = git("diff", "--no-ext-diff", "--no-textconv", "--no-color", "--full-index", "--binary", parent, commit)
-    files = git("diff", "--name-only", "-z", parent, commit).strip("\0").split("\0")
-    return PullRequest(branch=branch, base=base, commit=commit, patch=artifact(PATCH, patch + "\n"), files=files)
+    files = readable(git("diff", "--name-only", "-z", parent, commit)).strip("\0").split("\0")
+    kept = artifact(PATCH, f"{patch}\n".encode("utf-8", "surrogateescape"))
+    return PullRequest(branch=branch, base=base, commit=commit, patch=kept, files=files)
+
+
+def readable(text: str) -> str:
+    """File names of any bytes, as text that JSON can hold."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

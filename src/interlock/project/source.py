@@ -1,0 +1,80 @@
+"""Reads content source without running it: which line says what."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from interlock.project.mount import FOLDERS, NAMESPACE
+from interlock.project.problem import Problem
+
+
+@dataclass(frozen=True)
+class Source:
+    """One content module, parsed."""
+
+    path: str
+    tree: ast.Module
+
+    def problem(self, node: ast.AST, message: str, suggestion: str = "") -> Problem:
+        """A problem at the line of `node`."""
+        return Problem(file=self.path, line=getattr(node, "lineno", 1), message=message, suggestion=suggestion)
+
+    def string(self, value: str) -> ast.AST:
+        """Where the module writes this string; the module itself where it does not."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Constant) and node.value == value:
+                return node
+        return self.tree
+
+    def keyword(self, name: str, value: str) -> ast.AST:
+        """Where the module passes this string as keyword argument `name`; else wherever it writes it."""
+        for node in ast.walk(self.tree):
+            if not isinstance(node, ast.keyword) or node.arg != name:
+                continue
+            if isinstance(node.value, ast.Constant) and node.value.value == value:
+                return node.value
+        return self.string(value)
+
+
+def parse(path: str, data: bytes) -> Source | Problem:
+    """The module's syntax tree, or its syntax error."""
+    try:
+        return Source(path, ast.parse(data, filename=path))
+    except SyntaxError as error:
+        return Problem(file=path, line=error.lineno or 1, message=f"syntax error: {error.msg}")
+    except ValueError as error:
+        return Problem(file=path, line=1, message=f"not Python source: {error}")
+
+
+def imports(source: Source) -> Iterator[tuple[ast.stmt, str, tuple[str, ...]]]:
+    """Each import of the module: statement, absolute or dotted-relative module name, imported names."""
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node, alias.name, ()
+        elif isinstance(node, ast.ImportFrom):
+            yield node, "." * node.level + (node.module or ""), tuple(alias.name for alias in node.names)
+
+
+def content_imports(source: Source, modules: Collection[tuple[str, str]]) -> Iterator[Problem]:
+    """Imports of other content: they would tie files that are pinned, replaced and run apart.
+
+    Args:
+        source: a content module.
+        modules: (folder, name) of every content module.
+    """
+    for node, module, names in imports(source):
+        candidates = [module, *(f"{module}.{name}" for name in names)]
+        for candidate in candidates:
+            folder, _, name = candidate.removeprefix(f"{NAMESPACE}.").lstrip(".").partition(".")
+            inside = candidate.startswith((".", f"{NAMESPACE}."))
+            if (folder, name.split(".")[0]) in modules or (
+                inside and (folder in FOLDERS or module.startswith("."))
+            ):
+                what = (
+                    f"the tool {name!r}, which runs only in a sandbox" if folder == "tools" and name else "content"
+                )
+                yield source.problem(node, f"imports {what}; content names other content by string")
+                break
