@@ -78,7 +78,7 @@ def _modern_pip(python: Path) -> None:
 
 def _pip(python: Path, *arguments: str) -> None:
     """Run pip as the environment configures it (PIP_* variables, pip.conf); nothing is overridden here."""
-    command = [str(python), "-m", "pip", *arguments, "--quiet", "--no-input"]
+    command = [str(python), "-m", "pip", *arguments, "-qq", "--no-input"]
     if subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode != 0:
         raise Missing(
             "pip could not install what pyproject.toml asks for; its own message is above.",
