@@ -1,0 +1,36 @@
+"""Agents as LangGraph graphs that run inside Temporal workflows: models, messages, the way to the gate."""
+
+from interlock.graph.chat import chat_model
+from interlock.graph.draw import mermaid
+from interlock.graph.drive import drive
+from interlock.graph.gate import GATE, CallResult, Gate, ModelReply, ProposedCall
+from interlock.graph.governed import governed_tools
+from interlock.graph.models import model_name, resolve_model
+from interlock.graph.playbook import read_playbook
+from interlock.graph.registry import ACTIVITIES, register
+from interlock.graph.services import Services, configure, services
+from interlock.graph.smoke import smoke
+from interlock.graph.task import AgentOutcome, AgentTask
+
+__all__ = [
+    "ACTIVITIES",
+    "GATE",
+    "AgentOutcome",
+    "AgentTask",
+    "CallResult",
+    "Gate",
+    "ModelReply",
+    "ProposedCall",
+    "Services",
+    "chat_model",
+    "configure",
+    "drive",
+    "governed_tools",
+    "mermaid",
+    "model_name",
+    "read_playbook",
+    "register",
+    "resolve_model",
+    "services",
+    "smoke",
+]

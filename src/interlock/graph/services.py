@@ -2,36 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
 
+from langchain_core.language_models import BaseChatModel
+
+from interlock.definitions.manifest import Manifest
 from interlock.errors import InterlockError
+from interlock.graph.models import resolve_model
+from interlock.graph.reader import Reader
 from interlock.settings import Settings
 from interlock.types.blobs import Blobs
 
+Resolve = Callable[[str, Settings, str, Manifest, Reader], BaseChatModel]
+"""From a model's name, the settings, the agent's name, the manifest and the blobs to the model."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Services:
-    """The graph worker's two means: content by digest, and settings. No key, no ledger, no Docker socket."""
+    """The graph worker's means: content by digest, settings, models. No key, no ledger, no Docker socket."""
 
     blobs: Blobs
     settings: Settings
+    resolve: Resolve = resolve_model
+
+    @cached_property
+    def reader(self) -> Reader:
+        """Reads blobs as what they hold."""
+        return Reader(self.blobs)
 
 
-_services: Services | None = None
+OVERRIDE: Final[ContextVar[Services | None]] = ContextVar("interlock_services", default=None)
+"""Stands before the process' services in one context: for the trial run of `interlock check`."""
+
+_configured: list[Services] = []
 
 
 def configure(value: Services) -> None:
     """Set what this process' activities use."""
-    global _services
-    _services = value
+    _configured[:] = [value]
 
 
 def services() -> Services:
-    """What this process' activities use.
+    """What activities use here.
 
     Raises:
         InterlockError: `configure` was not called.
     """
-    if _services is None:
-        raise InterlockError("graph services are not configured", next_step="call graph.configure() in the worker")
-    return _services
+    found = OVERRIDE.get() or (_configured[0] if _configured else None)
+    if found is None:
+        raise InterlockError(
+            "the graph worker has no blob store", next_step="call graph.configure() before polling"
+        )
+    return found

@@ -1,0 +1,74 @@
+"""What a run's manifest gives an agent: its prompt, its tools' contracts, its model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+
+from interlock.definitions.manifest import AgentEntry, Manifest
+from interlock.errors import InvalidInput
+from interlock.graph.models import model_name
+from interlock.graph.proposals import Schemas, to_wire
+from interlock.graph.services import Services
+from interlock.types.names import Digest
+
+
+@dataclass(frozen=True)
+class Binding:
+    """One agent as its run pins it."""
+
+    services: Services
+    agent: str
+    manifest: Manifest
+
+    @property
+    def entry(self) -> AgentEntry:
+        """The agent's entry in the manifest."""
+        return self.manifest.agents[self.agent]
+
+    @property
+    def prompt(self) -> str:
+        """The system prompt."""
+        return self.services.reader.read(self.entry.prompt).decode("utf-8", "replace")
+
+    @property
+    def schemas(self) -> Schemas:
+        """JSON Schemas of the arguments of the agent's tools."""
+        return {name: self.manifest.tools[name].schema_.parameters for name in self.entry.tools}
+
+    @property
+    def tools(self) -> list[dict[str, Any]]:
+        """The agent's tools as functions in the form that chat models bind."""
+        return [self._function(name) for name in self.entry.tools]
+
+    def _function(self, name: str) -> dict[str, Any]:
+        schema, wire = self.manifest.tools[name].schema_, to_wire(name)
+        if len(wire) > 64:
+            raise InvalidInput(f"tool {name!r}: model providers take names of at most 64 characters")
+        function = {"name": wire, "description": schema.description, "parameters": schema.parameters}
+        return {"type": "function", "function": function}
+
+    @property
+    def model_name(self) -> str:
+        """The model's full name, as events show it."""
+        return model_name(self.entry.model, self.services.settings)
+
+    def model(self) -> BaseChatModel:
+        """The agent's chat model, no tools bound."""
+        services = self.services
+        return services.resolve(self.entry.model, services.settings, self.agent, self.manifest, services.reader)
+
+
+def bind(services: Services, agent: str, manifest: Digest) -> Binding:
+    """What the manifest blob `manifest` gives `agent`.
+
+    Raises:
+        InvalidInput: the manifest has no such agent.
+        IntegrityError: the manifest's blob is absent or altered.
+    """
+    found = services.reader.manifest(manifest)
+    if agent not in found.agents:
+        raise InvalidInput(f"the run's manifest has no agent {agent!r}")
+    return Binding(services, agent, found)

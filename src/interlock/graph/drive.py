@@ -1,0 +1,147 @@
+"""Drives a graph inside the workflow: from an agent's task to its outcome. Deterministic, no I/O."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from langchain_core.messages import BaseMessage, HumanMessage, convert_to_messages
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.types import Command, Interrupt
+from pydantic import JsonValue
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.langgraph._task_cache import set_task_cache
+
+from interlock.errors import InterlockError, InvalidInput
+from interlock.graph.conclude import Concluded, Ending, by_activity
+from interlock.graph.context import metadata_of
+from interlock.graph.gate import GATE, Gate
+from interlock.graph.loop import LoopState, task_text
+from interlock.graph.messages import dump
+from interlock.graph.prepare import Graph
+from interlock.graph.progress import PROGRESS, Progress
+from interlock.graph.questions import answer_to
+from interlock.graph.task import AgentOutcome, AgentTask
+
+__all__ = ["AgentOutcome", "AgentTask", "drive"]
+
+MAX_NODES: Final = 10_000
+"""Most rounds of nodes between two questions: a graph that loops without asking a model ends, too."""
+Conclude = Callable[[Ending], Awaitable[Concluded]]
+
+
+async def drive(builder: Graph, task: AgentTask, gate: Gate, *, conclude: Conclude = by_activity) -> AgentOutcome:
+    """Run an agent's graph to its end.
+
+    Whatever a node raises ends the agent, not the workflow: the outcome says what it was. Only cancellation
+    passes through.
+
+    Args:
+        builder: from `register`, as the plugin gives it: `temporalio.langgraph.graph(task.agent)`.
+        task: what the agent is to do.
+        gate: what governs the run.
+        conclude: how the end of a graph of one's own is stored.
+    """
+    progress = Progress(task.agent, gate)
+    tokens = GATE.set(gate), PROGRESS.set(progress)
+    # The plugin would answer a node that is asked the same twice from memory, without running it.
+    set_task_cache(None)
+    try:
+        state = await _run(builder, task, progress)
+        return await _completed(builder, task, progress, state, conclude)
+    except Exception as error:
+        if is_cancelled_exception(error):
+            raise
+        head, steps = progress.head, progress.steps
+        return AgentOutcome(status="failed", transcript=head, detail=_words(error), steps=steps)
+    finally:
+        GATE.reset(tokens[0])
+        PROGRESS.reset(tokens[1])
+
+
+async def _run(builder: Graph, task: AgentTask, progress: Progress) -> dict[str, Any]:
+    """The graph's final state."""
+    compiled = builder.compile(checkpointer=InMemorySaver())
+    config: RunnableConfig = {
+        "configurable": {"thread_id": task.run},
+        "metadata": metadata_of(task),
+        "recursion_limit": MAX_NODES,
+    }
+    value: Any = initial_state(builder, task)
+    while True:
+        await compiled.ainvoke(value, config, durability="exit")
+        if progress.failure:
+            raise progress.failure
+        snapshot = await compiled.aget_state(config)
+        # In the order of the tasks, which is the same at every replay; LangGraph's own list comes from a set.
+        open_questions = [interrupt for part in snapshot.tasks for interrupt in part.interrupts]
+        if not open_questions:
+            return dict(snapshot.values)
+        value = Command(resume=await _answers(open_questions, progress))
+
+
+async def _answers(interrupts: list[Interrupt[Any]], progress: Progress) -> dict[str, JsonValue]:
+    """Ask all at once; the answers by the interrupts' ids."""
+    asked = [answer_to(interrupt, progress.agent, progress.gate) for interrupt in interrupts]
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+    return {i.id: answer for i, answer in zip(interrupts, answers, strict=True)}  # type: ignore[misc]
+
+
+def initial_state(builder: Graph, task: AgentTask) -> dict[str, Any]:
+    """The task as the graph's input.
+
+    An object whose keys are all input keys of the graph is the input itself. Otherwise the task becomes the
+    first message under `messages`, and stands as it is under `task`, where the graph has these keys.
+
+    Raises:
+        InvalidInput: the graph has none of these keys.
+    """
+    given, keys = task.task, set(builder.schemas[builder.input_schema])
+    if builder.state_schema is LoopState:
+        return {"task": given}
+    if isinstance(given, Mapping) and given and set(given) <= keys:
+        return {key: _named(value) if key == "messages" else value for key, value in given.items()}
+    state: dict[str, Any] = {"task": given} if "task" in keys else {}
+    if "messages" in keys:
+        state["messages"] = _named([HumanMessage(task_text(given))])
+    if not state:
+        shown = ", ".join(sorted(keys))
+        raise InvalidInput(
+            f"the task does not fit the graph of agent {task.agent!r}, whose input keys are: {shown}",
+            next_step="give an object with these keys, or give the graph a key `messages` or `task`",
+        )
+    return state
+
+
+def _named(messages: Any) -> list[BaseMessage]:
+    """With ids, which LangGraph would otherwise make at random, differently at each replay."""
+    converted = convert_to_messages(messages if isinstance(messages, list) else [messages])
+    return [m if m.id else m.model_copy(update={"id": f"input-{n}"}) for n, m in enumerate(converted, 1)]
+
+
+async def _completed(
+    builder: Graph, task: AgentTask, progress: Progress, state: Mapping[str, Any], conclude: Conclude
+) -> AgentOutcome:
+    if builder.state_schema is LoopState:
+        result, head = state["result"], state["head"]
+    else:
+        ending = Ending(
+            agent=task.agent, messages=dump(state.get("messages", [])), result=dump(state.get("result"))
+        )
+        concluded = await conclude(ending)
+        result, head = concluded.result, concluded.transcript
+    return AgentOutcome(status="completed", result=result, transcript=head, steps=progress.steps)
+
+
+def _words(error: Exception) -> str:
+    cause: BaseException | None = error.cause if isinstance(error, ActivityError) else error
+    if isinstance(cause, ApplicationError):
+        return cause.message
+    if isinstance(cause, InterlockError):
+        return str(cause)
+    return f"{type(cause or error).__name__}: {cause or error}"

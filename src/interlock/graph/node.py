@@ -1,0 +1,173 @@
+"""One node of a graph, made to run under Temporal: as an activity, or inside the workflow.
+
+The plugin replaces the function that a node runs; this class stays around it, so that what crosses the
+activity boundary is dumped and revived on both sides, replies reach the gate, and ids are the same at every
+replay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any, Literal
+from uuid import uuid4
+
+from langchain_core.messages import BaseMessage
+from langchain_core.runnables import Runnable, RunnableConfig
+from langgraph._internal._constants import CONFIG_KEY_RUNTIME, CONFIG_KEY_SCRATCHPAD, CONFIG_KEY_SEND, RESUME
+from langgraph._internal._runnable import RunnableCallable
+from langgraph.config import get_config
+from langgraph.errors import GraphInterrupt
+from langgraph.types import Interrupt
+from temporalio.exceptions import is_cancelled_exception
+
+from interlock.graph.failures import explained
+from interlock.graph.messages import Types, dump, revive
+from interlock.graph.progress import PROGRESS
+from interlock.graph.record import Recorded, recording
+from interlock.graph.results import by_reference, filled
+from interlock.graph.services import services
+
+Place = Literal["activity", "workflow"]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What an author wrote as a node."""
+
+    where: str
+    """`AGENT.NODE`."""
+    runnable: Runnable[Any, Any]
+    types: Types
+    shape: Callable[[Any], Any] = field(default=lambda update: update)
+    """Brings an update into its exact form: messages as message objects."""
+
+    async def run(self, state: Any, *, thread: bool) -> Any:
+        """Call it with `state`; a synchronous function on a thread, or right here."""
+        config, runnable = get_config(), self.runnable
+        if not isinstance(runnable, RunnableCallable):
+            return self.shape(await runnable.ainvoke(state, config))
+        extra = {**runnable.kwargs, **_injected(runnable, config)}
+        if runnable.func is None:
+            assert runnable.afunc is not None
+            return self.shape(await runnable.afunc(state, **extra))
+        if thread:
+            return self.shape(await asyncio.to_thread(runnable.func, state, **extra))
+        return self.shape(runnable.func(state, **extra))
+
+
+def _injected(runnable: RunnableCallable, config: RunnableConfig) -> dict[str, Any]:
+    runtime = config["configurable"].get(CONFIG_KEY_RUNTIME)
+    known = {"config": config, "runtime": runtime, "writer": lambda _: None, "previous": None}
+    return {name: known[name] for name in runnable.func_accepts if name in known}
+
+
+class GraphNode(RunnableCallable):
+    """A node as the plugin takes it."""
+
+    def __init__(self, work: Work, place: Place) -> None:
+        self.work, self.place = work, place
+        body = _activity_body(work) if place == "activity" else _workflow_body(work)
+        # The plugin identifies functions by qualified name and refuses local ones.
+        body.__qualname__ = body.__name__ = work.where
+        super().__init__(None, body, name=work.where.rpartition(".")[2], trace=False, recurse=False)
+
+    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
+        """Run the node; in the workflow, or in the trial run that stands for it."""
+        assert config is not None
+        progress = PROGRESS.get()
+        if progress.failures:
+            raise GraphInterrupt(())
+        try:
+            if self.place == "workflow":
+                return await super().ainvoke(input, config, **kwargs)
+            return await self._through_activity(input, config, kwargs)
+        except GraphInterrupt:
+            raise
+        except Exception as error:
+            if is_cancelled_exception(error):
+                raise
+            # Raising would make LangGraph cancel the siblings in the order of a set, which differs at replay.
+            progress.failures.append((_place(config), error))
+            raise GraphInterrupt(()) from error
+
+    async def _through_activity(self, state: Any, config: RunnableConfig, kwargs: dict[str, Any]) -> Any:
+        configurable = config["configurable"]
+        if answers := list(configurable[CONFIG_KEY_SCRATCHPAD].resume):
+            # An activity cannot keep the answers it was given; a second interrupt() in it would lose the first.
+            configurable[CONFIG_KEY_SEND]([(RESUME, answers)])
+        reply = await super().ainvoke(dump(state), config, **kwargs)
+        await PROGRESS.get().report([Recorded.model_validate(item) for item in reply["replies"]])
+        if reply["interrupts"]:
+            namespace = configurable["checkpoint_ns"]
+            # Ids are made anew here: those of the activity belong to the run that is now replayed.
+            raise GraphInterrupt(tuple(_interrupt(item, namespace) for item in reply["interrupts"]))
+        return revive(reply["result"], self.work.types)
+
+
+def _interrupt(item: Mapping[str, Any], namespace: str) -> Interrupt[Any]:
+    return Interrupt.from_ns(revive(item["value"]), namespace, response_schema=item["response_schema"])
+
+
+def _activity_body(work: Work) -> Callable[..., Any]:
+    async def body(state: Any) -> dict[str, Any]:
+        with recording() as replies:
+            try:
+                result, interrupts = await _worked(work, state)
+            except Exception as error:
+                raise explained(error, work.where) from error
+        written = [item.model_dump(mode="json") for item in replies]
+        return {"result": result, "interrupts": interrupts, "replies": written}
+
+    return body
+
+
+async def _worked(work: Work, state: Any) -> tuple[Any, list[dict[str, Any]]]:
+    """What the node returned, dumped; or the questions that it stopped at."""
+    value = await asyncio.to_thread(_revived, state, work.types)
+    try:
+        return dump(await work.run(value, thread=True), _outgoing), []
+    except GraphInterrupt as error:
+        return None, [{"value": dump(i.value), "response_schema": i.response_schema} for i in error.args[0]]
+
+
+def _revived(state: Any, types: Types) -> Any:
+    read = services().reader.read
+    return revive(state, types, lambda message: filled(message, read))
+
+
+def _outgoing(message: BaseMessage) -> BaseMessage:
+    """With an id of its own: one that LangGraph makes in the workflow would differ at replay."""
+    message = by_reference(message)
+    return message if message.id else message.model_copy(update={"id": str(uuid4())})
+
+
+def _workflow_body(work: Work) -> Callable[..., Any]:
+    async def body(state: Any) -> Any:
+        result = await work.run(state, thread=False)
+        numbered = _Numbered(f"{work.where}@{_place(get_config())}")
+        return revive(dump(result, numbered), work.types)
+
+    return body
+
+
+class _Numbered:
+    """Gives messages without an id one that follows from their place."""
+
+    def __init__(self, seed: str) -> None:
+        self.seed, self.count = seed, 0
+
+    def __call__(self, message: BaseMessage) -> BaseMessage:
+        if message.id:
+            return message
+        self.count += 1
+        text = sha256(f"{self.seed}#{self.count}".encode()).hexdigest()[:32]
+        return message.model_copy(update={"id": text})
+
+
+def _place(config: RunnableConfig) -> str:
+    """Where in its run a graph is: step and path of the task."""
+    metadata = config.get("metadata", {})
+    return f"{metadata.get('langgraph_step', 0):08}{metadata.get('langgraph_path', ())!r}"

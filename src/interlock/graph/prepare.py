@@ -1,0 +1,153 @@
+"""A StateGraph as an author wrote it, made ready to run under Temporal, or refused with every reason."""
+
+from __future__ import annotations
+
+import copy
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, Final
+
+from langchain_core.messages import convert_to_messages
+from langchain_core.runnables import RunnableLambda
+from langgraph._internal._runnable import RunnableCallable
+from langgraph.channels.binop import BinaryOperatorAggregate
+from langgraph.graph import StateGraph
+from langgraph.graph._node import StateNodeSpec
+from langgraph.graph.message import add_messages
+from langgraph.pregel import Pregel
+from langgraph.types import Command
+from temporalio.common import RetryPolicy
+
+from interlock.errors import InvalidInput
+from interlock.graph.edges import awaitable
+from interlock.graph.node import GraphNode, Place, Work
+from interlock.graph.types_of import types_of
+
+Graph = StateGraph[Any, Any, Any, Any]
+
+PLACE: Final = "__interlock_execute_in__"
+"""Attribute of a node function that says where it runs, when the node's metadata does not."""
+ACTIVITY: Final[dict[str, Any]] = {
+    "execute_in": "activity",
+    "start_to_close_timeout": timedelta(minutes=5),
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(seconds=1),
+        backoff_coefficient=2.0,
+        maximum_interval=timedelta(minutes=1),
+        maximum_attempts=8,
+    ),
+}
+"""How a node runs as an activity unless its metadata says otherwise. Which errors are final is decided where
+they are raised (`failures.explained`)."""
+
+
+def prepared(name: str, builder: Graph) -> Graph:
+    """A copy of `builder` that the plugin takes.
+
+    Args:
+        name: the agent's name.
+        builder: uncompiled; left as it is.
+
+    Raises:
+        InvalidInput: one line for each reason why it cannot work.
+    """
+    reasons = list(_reasons(name, builder))
+    if reasons:
+        raise InvalidInput("\n".join(reasons))
+    ready = copy.copy(builder)
+    types, shape = types_of(builder), _shape(builder)
+    ready.compiled = False
+    ready.nodes = {key: _node(f"{name}.{key}", spec, types, shape) for key, spec in builder.nodes.items()}
+    ready.branches = defaultdict(dict)
+    for source, branches in builder.branches.items():
+        where = f"{name}.{source}"
+        ready.branches[source] = {key: awaitable(branch, where) for key, branch in branches.items()}
+    return ready
+
+
+def _node(where: str, spec: StateNodeSpec[Any, Any], types: Any, shape: Callable[[Any], Any]) -> Any:
+    runnable: Any = spec.runnable
+    metadata = dict(spec.metadata or {})
+    place: Place = metadata.get("execute_in") or _own_place(runnable)
+    options = {**ACTIVITY, **metadata} if place == "activity" else {**metadata, "execute_in": place}
+    node = GraphNode(Work(where, runnable, types, shape), place)
+    return replace(spec, runnable=node, metadata=options)
+
+
+def _own_place(runnable: Any) -> Place:
+    function = getattr(runnable, "func", None) or getattr(runnable, "afunc", None)
+    found: Place = getattr(function, PLACE, "activity")
+    return found
+
+
+def _shape(builder: Graph) -> Callable[[Any], Any]:
+    """Updates of `add_messages` keys as message objects: LangGraph would give them random ids in the workflow."""
+    keys = [key for key, channel in builder.channels.items() if _adds_messages(channel)]
+
+    def shape(update: Any) -> Any:
+        if isinstance(update, Command):
+            return replace(update, update=shape(update.update))
+        if not isinstance(update, dict):
+            return update
+        return update | {key: _as_messages(update[key]) for key in keys if key in update}
+
+    return shape
+
+
+def _adds_messages(channel: Any) -> bool:
+    return isinstance(channel, BinaryOperatorAggregate) and channel.operator is add_messages
+
+
+def _as_messages(value: Any) -> Any:
+    if isinstance(value, list):
+        return convert_to_messages(value)
+    return convert_to_messages([value])[0] if isinstance(value, (str, tuple, dict)) else value
+
+
+def _reasons(name: str, builder: Graph) -> Iterator[str]:
+    try:
+        copy.copy(builder).validate()
+    except ValueError as error:
+        yield f"{name}: {error}"
+    defaults = builder._node_defaults
+    if any((defaults.retry_policy, defaults.cache_policy, defaults.error_handler, defaults.timeout)):
+        yield f"{name}: set_node_defaults() does not work under Temporal; set options in each node's metadata"
+    for key, spec in builder.nodes.items():
+        yield from (f"{name}.{key}: {reason}" for reason in _node_reasons(spec))
+    for source, branches in builder.branches.items():
+        for branch in branches.values():
+            if not isinstance(branch.path, (RunnableCallable, RunnableLambda)):
+                yield f"{name}.{source}: the path of a conditional edge must be a function"
+
+
+def _node_reasons(spec: StateNodeSpec[Any, Any]) -> Iterator[str]:
+    runnable: Any = spec.runnable
+    if spec.retry_policy:
+        yield "retry_policy is LangGraph's; write metadata={'retry_policy': temporalio.common.RetryPolicy(…)}"
+    if spec.timeout:
+        yield "timeout is LangGraph's; write metadata={'start_to_close_timeout': timedelta(…)}"
+    if spec.cache_policy:
+        yield "cache_policy has no cache here; Temporal keeps the result of a finished activity"
+    if spec.is_error_handler or spec.error_handler_node:
+        yield "error_handler gets nothing under Temporal; catch the error in the node"
+    if isinstance(runnable, Pregel):
+        yield (
+            "a compiled graph as a node would run as one activity, ungoverned and without interrupts; "
+            "add its nodes to this graph, or make it an agent of its own"
+        )
+    place = (spec.metadata or {}).get("execute_in", _own_place(runnable))
+    if place not in ("activity", "workflow"):
+        yield f"metadata execute_in is {place!r}; it is 'activity' or 'workflow'"
+    if place == "workflow" and not isinstance(runnable, RunnableCallable):
+        yield f"a {type(runnable).__name__} cannot run in the workflow; use a function"
+    if isinstance(runnable, RunnableCallable):
+        refused = sorted(set(runnable.func_accepts) - {"config", "runtime", "writer", "previous"})
+        yield from (f"parameter {key!r} is not to be had: {_WHY.get(key, 'unknown')}" for key in refused)
+
+
+_WHY: Final = {
+    "store": "a LangGraph Store does not reach activities on other workers; keep it in the state",
+    "error": "LangGraph's error handlers do not run under Temporal",
+}

@@ -1,0 +1,61 @@
+"""Questions of a graph to people: LangGraph's interrupts on their way to the gate and back."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError
+from langchain_core.messages import BaseMessage
+from langgraph.types import Interrupt
+from pydantic import JsonValue
+from referencing import Registry
+
+from interlock.errors import InvalidInput
+from interlock.graph.gate import Gate
+from interlock.graph.messages import dump
+
+
+def question_of(interrupt: Interrupt[Any]) -> JsonValue:
+    """What is shown to a person: the interrupt's value as JSON, messages as their text, floats as decimals."""
+    return _shown(interrupt.value)
+
+
+def _shown(value: Any) -> JsonValue:
+    if isinstance(value, BaseMessage):
+        return f"{value.type}: {value.text}"
+    if isinstance(value, float):
+        return format(Decimal(repr(value)), "f")
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_shown(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): _shown(item) for key, item in value.items()}
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    return _shown(dump(value, path="interrupt"))
+
+
+async def answer_to(interrupt: Interrupt[Any], agent: str, gate: Gate) -> JsonValue:
+    """Ask until the answer fits what the graph expects."""
+    question = question_of(interrupt)
+    schema = interrupt.response_schema
+    if not isinstance(schema, dict):
+        return await gate.ask(agent, question)
+    asked: dict[str, JsonValue] = {"question": question, "answer_schema": _shown(schema)}
+    while True:
+        answer = await gate.ask(agent, asked)
+        problem = _problem(answer, schema)
+        if not problem:
+            return answer
+        asked = {**asked, "problem": f"The answer {problem}"}
+
+
+def _problem(answer: JsonValue, schema: dict[str, Any]) -> str:
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        raise InvalidInput(f"interrupt(): response_schema is no JSON Schema: {error.message}") from error
+    # An empty registry: a schema may not make the workflow fetch another.
+    errors = list(Draft202012Validator(schema, registry=Registry()).iter_errors(answer))
+    return "; ".join(sorted(f"{error.json_path}: {error.message}" for error in errors))

@@ -1,0 +1,57 @@
+"""Every agent's graph, ready for the plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from langgraph.graph import StateGraph
+
+from interlock.definitions.agent import AgentDefinition
+from interlock.errors import InvalidInput, ProjectError
+from interlock.graph.conclude import conclude
+from interlock.graph.loop import standard_loop
+from interlock.graph.prepare import Graph, prepared
+
+ACTIVITIES: Final[list[Any]] = [conclude]
+"""Activities that a graph worker registers besides those of the plugin."""
+
+
+def register(agents: Mapping[str, AgentDefinition]) -> dict[str, Graph]:
+    """The graphs of `agents`, by agent, for `LangGraphPlugin(graphs=…)`.
+
+    Args:
+        agents: by name.
+
+    Raises:
+        ProjectError: graphs that cannot run under Temporal; every reason of every graph, `file:line: …`.
+    """
+    graphs: dict[str, Graph] = {}
+    problems: list[str] = []
+    for name, agent in agents.items():
+        try:
+            graphs[name] = prepared(name, _built(name, agent))
+        except InvalidInput as error:
+            problems += [f"{_place(agent)}{line}" for line in str(error).splitlines()]
+    if problems:
+        raise ProjectError("graphs that cannot run in a workflow:", problems=tuple(problems))
+    return graphs
+
+
+def _built(name: str, agent: AgentDefinition) -> Graph:
+    if agent.graph is None:
+        return standard_loop()
+    try:
+        builder = agent.graph()
+    except Exception as error:
+        raise InvalidInput(f"{name}: graph() raised {type(error).__name__}: {error}") from error
+    if not isinstance(builder, StateGraph):
+        kind = type(builder).__name__
+        advice = "leave out .compile()" if hasattr(builder, "builder") else "return a StateGraph"
+        raise InvalidInput(f"{name}: graph() returned a {kind}, not an uncompiled StateGraph; {advice}")
+    return builder
+
+
+def _place(agent: AgentDefinition) -> str:
+    code = getattr(agent.graph, "__code__", None)
+    return f"{code.co_filename}:{code.co_firstlineno}: " if code else ""
