@@ -1,6 +1,7 @@
 """The ledger (the only writer of events), the blob store, checkpoints, and the verification of both."""
 
 from interlock.audit.blobs import SqlBlobs
+from interlock.audit.checkpoint import verify_checkpoint
 from interlock.audit.ledger import Ledger
 from interlock.audit.rows import (
     Alarm,
@@ -15,7 +16,7 @@ from interlock.audit.rows import (
     RunStatus,
     VoteRow,
 )
-from interlock.audit.verify import verify_checkpoint, verify_run
+from interlock.audit.verify import verify_run
 
 __all__ = [
     "Alarm",

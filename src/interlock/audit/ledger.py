@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Literal
 
+from sqlalchemy import Connection, insert, select
+
+from interlock.audit import checkpoint as checkpoint_
+from interlock.audit import queries, reservation, workspace
+from interlock.audit.alarms import Alarming, raise_alarm, read_alarms
+from interlock.audit.append import append, head
+from interlock.audit.codec import iso, now
+from interlock.audit.migrate import migrate
 from interlock.audit.rows import (
     Alarm,
     ApprovalRow,
@@ -15,36 +25,118 @@ from interlock.audit.rows import (
     RunRow,
     RunStatus,
 )
-from interlock.events import Event
+from interlock.audit.store import Store
+from interlock.audit.tables import remembered
+from interlock.errors import InterlockError, InvalidInput
+from interlock.events import Event, check_chain
 from interlock.signing import Signer
 from interlock.types.approval import RequestState
 from interlock.types.names import Digest
 
 
 class Ledger:
-    """SQLite or PostgreSQL, by URL. Safe to call from threads; each call is one short transaction."""
+    """SQLite or PostgreSQL, by URL. Safe to call from threads; each call is one short transaction.
 
-    def __init__(self, url: str, *, read_only: bool = False) -> None: ...
+    Every method raises `LedgerUnavailable` when the database fails, and each that writes raises `Refused`
+    on a ledger that was opened for reading only.
+    """
 
-    def close(self) -> None: ...
+    def __init__(self, url: str, *, read_only: bool = False) -> None:
+        """Open the ledger; make it and bring its tables up to date, unless `read_only`.
 
-    # events
-    def append(self, run: str, events: Sequence[Event]) -> Head: ...
-    def head(self, run: str) -> Head: ...
-    def events(self, run: str, after: int = -1) -> list[Event]: ...
-    def raw_events(self, run: str) -> list[bytes]: ...
+        Raises:
+            InvalidInput: the URL does not fit.
+            LedgerUnavailable: the database cannot be reached or written.
+        """
+        self._store = Store("ledger", url, read_only=read_only)
+        migrate(self._store)
 
-    # read models
+    def close(self) -> None:
+        """Close every connection."""
+        self._store.close()
+
+    def append(self, run: str, events: Sequence[Event]) -> Head:
+        """Store events of a run, all of them or none. Events that are stored already change nothing.
+
+        Returns:
+            Where the stored chain ends now.
+
+        Raises:
+            IntegrityError: an event differs from the stored one or does not continue the chain (an alarm is
+                kept), or events before these are missing.
+            Conflict: the run has ended.
+        """
+        with self._alarmed(run) as connection:
+            self._store.lock(connection, f"run {run}")
+            return append(connection, run, events)
+
+    def head(self, run: str) -> Head:
+        """Where the stored chain of a run ends; count 0 and GENESIS for an unknown run."""
+        with self._store.read() as connection:
+            return head(connection, run)
+
+    def events(self, run: str, after: int = -1) -> list[Event]:
+        """The run's events behind `after`. Raises IntegrityError if stored bytes are not an event."""
+        with self._store.read() as connection:
+            return queries.read_events(connection, run, after)
+
+    def raw_events(self, run: str) -> list[bytes]:
+        """The run's events as stored: canonical bytes, the hash included."""
+        with self._store.read() as connection:
+            return queries.raw_events(connection, run)
+
     def runs(
         self, limit: int = 50, before: str = "", status: RunStatus | None = None, tenant: str | None = None
-    ) -> list[RunRow]: ...
-    def run(self, run: str) -> RunRow: ...
-    def approvals(self, state: RequestState | None = "pending", run: str | None = None) -> list[ApprovalRow]: ...
-    def approval(self, request_id: str) -> ApprovalRow: ...
+    ) -> list[RunRow]:
+        """Runs, newest first.
 
-    # calls
-    def reserve(self, reservation: Reservation) -> ReserveOutcome: ...
-    def retake(self, call_id: str, executor: str, attempt: int, approvals: Sequence[str] = ()) -> int: ...
+        Args:
+            limit: at most so many.
+            before: the `cursor` of the last row of the page before.
+            status: only these.
+            tenant: only this tenant's.
+        """
+        with self._store.read() as connection:
+            return queries.list_runs(connection, limit, before, status, tenant)
+
+    def run(self, run: str) -> RunRow:
+        """One run. Raises InvalidInput if unknown; the message says which may be meant."""
+        with self._store.read() as connection:
+            return queries.one_run(connection, run)
+
+    def approvals(self, state: RequestState | None = "pending", run: str | None = None) -> list[ApprovalRow]:
+        """Approval requests, oldest first; of any state with None."""
+        with self._store.read() as connection:
+            return queries.list_approvals(connection, state, run)
+
+    def approval(self, request_id: str) -> ApprovalRow:
+        """One request. Raises InvalidInput if unknown; the message says which may be meant."""
+        with self._store.read() as connection:
+            return queries.one_approval(connection, request_id)
+
+    def reserve(self, wish: Reservation) -> ReserveOutcome:
+        """Claim a call before acting, and consume its approvals: once, ever.
+
+        Raises:
+            IntegrityError: the call id is reserved for another digest (an alarm is kept).
+            Conflict: an approval was consumed before (an alarm is kept), or the run has ended.
+            InvalidInput: the call id is of another run, or the ledger does not know the run.
+        """
+        with self._alarmed(wish.run) as connection:
+            self._store.lock(connection, *reservation.locks(wish.call_id, wish.approvals))
+            return reservation.reserve(connection, wish)
+
+    def retake(self, call_id: str, executor: str, attempt: int, approvals: Sequence[str] = ()) -> int:
+        """Take over a call in doubt at `attempt`; returns the attempt to act under. Of several takers one wins.
+
+        Raises:
+            Conflict: never reserved, finished, taken over by another, an approval was consumed before, or the
+                run has ended.
+        """
+        with self._alarmed(reservation.run_of(call_id)) as connection:
+            self._store.lock(connection, *reservation.locks(call_id, approvals))
+            return reservation.retake(connection, call_id, executor, attempt, approvals)
+
     def complete(
         self,
         call_id: str,
@@ -53,18 +145,117 @@ class Ledger:
         receipt: str,
         workspace_before: str = "",
         workspace_after: str = "",
-    ) -> None: ...
-    def calls(self, run: str) -> list[CallRow]: ...
-    def workspace(self, run: str) -> str: ...
+    ) -> None:
+        """Store what a call gave, and move the run's workspace if the call changed it. Repeating changes nothing.
 
-    # what the executor loaded itself
-    def remember_bundle(self, digest: Digest) -> None: ...
-    def knows_bundle(self, digest: Digest) -> bool: ...
-    def remember_manifest(self, digest: Digest) -> None: ...
-    def knows_manifest(self, digest: Digest) -> bool: ...
+        Raises:
+            IntegrityError: it finished with something else (an alarm is kept).
+            Conflict: never reserved, another attempt is in force, or the workspace moved meanwhile.
+        """
+        run = reservation.run_of(call_id)
+        finish = reservation.Finish(result, receipt, workspace_before, workspace_after)
+        with self._alarmed(run) as connection:
+            self._store.lock(connection, *reservation.locks(call_id, ()), f"workspace {run}")
+            reservation.complete(connection, call_id, attempt, finish)
 
-    # alarms and checkpoints
-    def alarm(self, run: str, kind: str, detail: str) -> None: ...
-    def alarms(self, run: str | None = None) -> list[Alarm]: ...
-    def checkpoint(self, run: str, signer: Signer) -> Checkpoint: ...
-    def checkpoints(self, run: str) -> list[Checkpoint]: ...
+    def calls(self, run: str) -> list[CallRow]:
+        """The run's reserved calls in order: the executor's own record of what this run did."""
+        with self._store.read() as connection:
+            return queries.list_calls(connection, run)
+
+    def workspace(self, run: str) -> str:
+        """Digest of the run's workspace now. Raises InvalidInput for an unknown run."""
+        with self._store.read() as connection:
+            return workspace.current(connection, run)
+
+    def remember_bundle(self, digest: Digest) -> None:
+        """Note a policy bundle that the executor loaded itself from permissions/."""
+        self._remember("bundle", digest)
+
+    def knows_bundle(self, digest: Digest) -> bool:
+        """Whether an executor ever loaded this bundle itself."""
+        return self._knows("bundle", digest)
+
+    def remember_manifest(self, digest: Digest) -> None:
+        """Note a manifest that the executor compiled itself."""
+        self._remember("manifest", digest)
+
+    def knows_manifest(self, digest: Digest) -> bool:
+        """Whether an executor ever compiled this manifest itself."""
+        return self._knows("manifest", digest)
+
+    def alarm(self, run: str, kind: str, detail: str) -> None:
+        """Keep an alarm; the same one again changes nothing."""
+        raise_alarm(self._store, run, kind, detail)
+
+    def alarms(self, run: str | None = None) -> list[Alarm]:
+        """Alarms, oldest first."""
+        with self._store.read() as connection:
+            return read_alarms(connection, run)
+
+    def checkpoint(self, run: str, signer: Signer) -> Checkpoint:
+        """Sign how far the run's chain reaches; once for each length.
+
+        Raises:
+            IntegrityError: the stored chain does not hold; it is not signed, and an alarm is kept.
+            InvalidInput: the run has no events.
+        """
+        with self._alarmed(run) as connection:
+            self._store.lock(connection, f"run {run}")
+            return self._checkpoint(connection, run, signer)
+
+    def checkpoints(self, run: str) -> list[Checkpoint]:
+        """The run's checkpoints, oldest first. `verify_checkpoint` checks their signatures."""
+        with self._store.read() as connection:
+            return checkpoint_.read(connection, run)
+
+    def record(self, run: str) -> queries.RunRecord:
+        """Everything stored about a run, of one moment and unchecked: material for `verify_run`."""
+        with self._store.read() as connection:
+            return queries.record(connection, run)
+
+    def _checkpoint(self, connection: Connection, run: str, signer: Signer) -> Checkpoint:
+        at = head(connection, run)
+        if not at.count:
+            raise InvalidInput(f"run {run!r} has no events to sign", next_step="interlock run list")
+        try:
+            check_chain(queries.read_events(connection, run, -1), run=run)
+        except InterlockError as error:
+            raise Alarming("event.altered", error) from error
+        for earlier in checkpoint_.read(connection, run):
+            if earlier.count == at.count:
+                return earlier
+        signed = checkpoint_.sign(run, at, signer)
+        checkpoint_.store(connection, signed)
+        return signed
+
+    def _remember(self, kind: Literal["bundle", "manifest"], digest: Digest) -> None:
+        if self._knows(kind, digest):
+            return
+        with self._store.write() as connection:
+            self._store.lock(connection, f"remembered {digest}")
+            if not _is_remembered(connection, kind, digest):
+                row = {"kind": kind, "digest": digest, "remembered_at": iso(now())}
+                connection.execute(insert(remembered), row)
+
+    def _knows(self, kind: Literal["bundle", "manifest"], digest: Digest) -> bool:
+        with self._store.read() as connection:
+            return _is_remembered(connection, kind, digest)
+
+    @contextmanager
+    def _alarmed(self, run: str) -> Iterator[Connection]:
+        """A writing transaction; what it finds alarming is kept after it was rolled back."""
+        try:
+            with self._store.write() as connection:
+                yield connection
+        except Alarming as found:
+            try:
+                raise_alarm(self._store, run, found.kind, found.error.reason)
+            except InterlockError as failed:
+                found.error.add_note(f"the alarm could not be kept: {failed}")
+            raise found.error from found.__cause__
+
+
+def _is_remembered(connection: Connection, kind: str, digest: Digest) -> bool:
+    query = select(remembered.c.digest).where(remembered.c.kind == kind, remembered.c.digest == digest)
+    return connection.execute(query).first() is not None

@@ -13,8 +13,6 @@ from interlock.types.names import Digest
 RunStatus = Literal["running", "paused", "waiting", "completed", "failed", "cancelled"]
 """waiting: at least one approval request is pending. paused: a person paused it (also while requests wait)."""
 
-ENDED: Final[frozenset[RunStatus]] = frozenset({"completed", "failed", "cancelled"})
-
 
 @dataclass(frozen=True, slots=True)
 class Head:
@@ -42,6 +40,8 @@ class RunRow:
     started_at: datetime
     updated_at: datetime
     """Time of the last event."""
+    ended_at: datetime | None
+    """Time of `run.ended`, or None while the run may go on."""
     workspace: str
     """The workspace as of the last recorded call; `Ledger.workspace` is the executor's own, newer record."""
     count: int
@@ -57,7 +57,7 @@ class RunRow:
     @property
     def ended(self) -> bool:
         """Whether `run.ended` is recorded."""
-        return self.status in ENDED
+        return self.ended_at is not None
 
     @property
     def cursor(self) -> str:

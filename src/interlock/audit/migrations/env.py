@@ -1,0 +1,8 @@
+"""Alembic's entry: runs the migrations of one store on the connection that `interlock.audit.migrate` passes."""
+
+from alembic import context
+
+attributes = context.config.attributes
+context.configure(connection=attributes["connection"], version_table=attributes["version_table"])
+with context.begin_transaction():
+    context.run_migrations()
