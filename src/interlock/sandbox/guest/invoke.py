@@ -1,0 +1,62 @@
+"""Calls a tool function with JSON arguments and turns its result into JSON."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import typing
+from collections.abc import Callable
+from typing import Any
+
+from .annotations import AnnotationProblem
+from .loading import SourceProblem, find, load, short_traceback
+from .values import ValueProblem, decode, encode
+
+
+class ToolError(Exception):
+    """The call failed; the message is for the model to read."""
+
+
+def resolve(source: bytes, path: str, name: str) -> Callable[..., Any]:
+    """Load the source and find the tool.
+
+    Raises:
+        ToolError: it cannot be loaded.
+    """
+    try:
+        return find(load(source, path), name)
+    except SourceProblem as error:
+        cause = error.__cause__
+        raise ToolError(short_traceback(cause, path) if cause else f"{path}:{error.line}: {error}") from error
+
+
+def invoke(function: Callable[..., Any], arguments: dict[str, Any], path: str) -> bytes:
+    """Run the tool; returns its value as JSON.
+
+    Raises:
+        ToolError: arguments that do not fit, an exception of the tool, or a result outside its declared type.
+    """
+    try:
+        hints = typing.get_type_hints(function, include_extras=True)
+        known = inspect.signature(function).parameters
+        _check_names(arguments, known)
+        values = {name: decode(value, hints[name], name) for name, value in arguments.items()}
+    except (ValueProblem, AnnotationProblem, KeyError) as error:
+        raise ToolError(f"arguments do not fit: {error}") from error
+    try:
+        returned = function(**values)
+    except (Exception, SystemExit, KeyboardInterrupt) as error:
+        raise ToolError(short_traceback(error, path)) from error
+    try:
+        return json.dumps(encode(returned, hints.get("return"), "result"), allow_nan=False).encode()
+    except (ValueProblem, AnnotationProblem, ValueError, RecursionError) as error:
+        raise ToolError(f"the tool returned what its result type does not allow: {error}") from error
+
+
+def _check_names(arguments: dict[str, Any], known: typing.Mapping[str, inspect.Parameter]) -> None:
+    unknown = sorted(set(arguments) - set(known))
+    if unknown:
+        raise ValueProblem(f"no parameter {unknown[0]!r}")
+    for name, item in known.items():
+        if name not in arguments and item.default is inspect.Parameter.empty:
+            raise ValueProblem(f"{name!r} is missing")
