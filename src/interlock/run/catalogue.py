@@ -25,7 +25,7 @@ from interlock.types.names import Digest
 T = TypeVar("T")
 
 _TEXT: Final = {"type": "string"}
-_BUILT_IN: Final = {
+_BUILT_IN: Final[Mapping[str, tuple[str, dict[str, Any]]]] = {
     ASK_TOOL: ("ask", {"question": {}}),
     SETTLE_TOOL: ("settle", {"call_id": _TEXT, "tool": _TEXT, "reason": _TEXT}),
 }
@@ -54,7 +54,7 @@ def built_in(tool: str) -> ToolEntry:
         preview="arguments",
         sentence="",
     )
-    return ToolEntry(source=digest_bytes(tool.encode()), path="", schema=schema)
+    return ToolEntry(source=digest_bytes(tool.encode()), path="", schema_=schema)
 
 
 @lru_cache(maxsize=32)

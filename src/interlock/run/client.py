@@ -7,10 +7,13 @@ policy's people file names.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal, TypeVar
 
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
 from pydantic import JsonValue
 from temporalio.client import (
     Client,
@@ -49,6 +52,9 @@ from interlock.settings import Settings
 from interlock.signing import Signer
 from interlock.types.approval import ApprovalVerdict
 from interlock.types.blobs import Blobs
+
+T = TypeVar("T")
+Verb = Literal["pause", "resume", "cancel"]
 
 _ERRORS: dict[str, type[InterlockError]] = {
     kind.__name__: kind for kind in (Conflict, InvalidInput, Refused, TokenRejected, Unreachable)
@@ -137,10 +143,11 @@ class RunClient:
             if isinstance(cause, ApplicationError) and cause.type == "RunFailed":
                 return RunOutcome.model_validate(cause.details[0])
             status = (await self.handle(run).describe()).status
+            ended: Literal["cancelled", "failed"]
             ended = "cancelled" if status == WorkflowExecutionStatus.CANCELED else "failed"
             detail = "" if ended == "cancelled" else str(getattr(cause, "cause", None) or cause)
             empty = digest_of(None)
-            return RunOutcome(run=run, status=ended, detail=detail, events=0, head=empty)  # type: ignore[arg-type]
+            return RunOutcome(run=run, status=ended, detail=detail, events=0, head=empty)
 
     async def decide(
         self,
@@ -176,7 +183,9 @@ class RunClient:
             self.handle(request.run).execute_update("vote", vote, result_type=VoteOutput), request.run
         )
 
-    async def control(self, run: str, verb: str, *, by: str, reason: str = "") -> RunState:
+    async def control(
+        self, run: str, verb: Literal["pause", "resume", "cancel"], *, by: str, reason: str = ""
+    ) -> RunState:
         """Pause, resume or cancel a run.
 
         Raises:
@@ -186,7 +195,7 @@ class RunClient:
             tenant=self.settings.tenant,
             sub=by,
             run=run,
-            verb=verb,  # type: ignore[arg-type]
+            verb=verb,
             reason=reason,
             **lifetime(datetime.now(UTC), CONTROL_LIFE),
         )
@@ -195,9 +204,6 @@ class RunClient:
 
 
 def _check_input(schema: dict[str, Any], value: JsonValue) -> None:
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import best_match
-
     error = best_match(Draft202012Validator(schema).iter_errors(value)) if schema else None
     if error is not None:
         place = ".".join(str(part) for part in error.absolute_path) or "input"
@@ -206,7 +212,7 @@ def _check_input(schema: dict[str, Any], value: JsonValue) -> None:
         )
 
 
-async def _asked(awaitable: Any, run: str) -> Any:
+async def _asked(awaitable: Awaitable[T], run: str) -> T:
     """Await a call to Temporal; what the workflow refused becomes the engine's own error again."""
     try:
         return await awaitable

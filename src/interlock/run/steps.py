@@ -39,29 +39,31 @@ def executor_queue() -> str:
 
 async def open_run(request: OpenRun) -> RunFacts:
     """Load what the workflow must know of its manifest."""
-    return await workflow.execute_local_activity(
+    facts: RunFacts = await workflow.execute_local_activity(
         OPEN_RUN,
         request,
         result_type=RunFacts,
         start_to_close_timeout=timedelta(seconds=30),
         retry_policy=_PATIENT,
     )
+    return facts
 
 
 async def decide(request: DecideInput) -> DecideOutput:
     """Normalise a call and let the policy decide it."""
-    return await workflow.execute_local_activity(
+    decided: DecideOutput = await workflow.execute_local_activity(
         DECIDE,
         request,
         result_type=DecideOutput,
         start_to_close_timeout=timedelta(seconds=30),
         retry_policy=_PATIENT,
     )
+    return decided
 
 
 async def execute(request: ExecuteInput, *, summary: str) -> ExecuteOutput:
     """Let the executor commit the pending events, judge the call for itself, and run it."""
-    return await workflow.execute_activity(
+    done: ExecuteOutput = await workflow.execute_activity(
         EXECUTE,
         request,
         result_type=ExecuteOutput,
@@ -73,6 +75,7 @@ async def execute(request: ExecuteInput, *, summary: str) -> ExecuteOutput:
         cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
         summary=summary,
     )
+    return done
 
 
 async def commit(chain: Chain, *, final: bool = False) -> None:

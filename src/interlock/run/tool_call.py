@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from pydantic import JsonValue
+
 from interlock.approval import ApprovalClaims
 from interlock.events import CallFinished, CallRefused, CallUnknown
 from interlock.graph import CallResult, ProposedCall
@@ -100,7 +102,7 @@ async def _settle(
 ) -> CallResult | tuple[str, ...]:
     """A call of unknown outcome: a person says run again (their tokens are returned), done, or failed."""
     run.chain.record(CallUnknown, call_id=call.call_id, call_digest=call_digest(call), reason=done.detail)
-    arguments = {"call_id": call.call_id, "tool": call.tool, "reason": done.detail}
+    arguments: dict[str, JsonValue] = {"call_id": call.call_id, "tool": call.tool, "reason": done.detail}
     decided = await decide_call(run, run.next_call_id(), agent, SETTLE_TOOL, arguments)
     if decided.call and decided.decision:
         record_proposal(run, decided.call)

@@ -20,7 +20,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from interlock.audit import Ledger, SqlBlobs
 from interlock.definitions import AgentDefinition
 from interlock.errors import Unreachable
-from interlock.graph import Services, configure, register
+from interlock.graph import ACTIVITIES, Services, configure, register
 from interlock.policy import PolicySource
 from interlock.project import load_agents, load_workflows, mount
 from interlock.run.authority import trust
@@ -123,7 +123,7 @@ def workflow_runner() -> SandboxedWorkflowRunner:
 
 
 def graph_worker(client: Client, settings: Settings, content: Content | None = None) -> Worker:
-    """A worker for workflows, model calls and first decisions. Reads public keys, policy and blobs; nothing else."""
+    """A worker for workflows, model calls and first decisions. Reads public keys, policy and blobs, no more."""
     blobs = SqlBlobs(settings.effective_blobs_url)
     trust(load_verifier(settings.keys_folder, "api"))
     configure(Services(blobs=blobs, settings=settings))
@@ -132,7 +132,7 @@ def graph_worker(client: Client, settings: Settings, content: Content | None = N
         client,
         task_queue=settings.graph_queue,
         workflows=content.workflows,
-        activities=Deciding(policy_source(settings, blobs), blobs).activities(),
+        activities=[*Deciding(policy_source(settings, blobs), blobs).activities(), *ACTIVITIES],
         plugins=[content.plugin()],
         workflow_runner=workflow_runner(),
         activity_executor=ThreadPoolExecutor(16),

@@ -1,0 +1,228 @@
+"""`interlock replay`: does the record hold?
+
+Five questions about one run, each answered by computing again and never by believing:
+
+1. ledger: is the stored chain whole, and is every blob what its digest says?
+2. history: does replaying Temporal's history through this code give the same events?
+3. proofs: does every decision, approval, requester and receipt bear out what its event states?
+4. calls: do the executor's stored results agree with the receipts?
+5. checkpoint: does the ledger's signed head agree?
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from temporalio.client import Client, WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RPCError
+from temporalio.worker import Replayer
+
+from interlock.audit import Ledger, verify_run
+from interlock.errors import InterlockError, Unreachable
+from interlock.events import CallFinished, Event
+from interlock.graph import Services, configure
+from interlock.policy import Bundle
+from interlock.run.authority import trust
+from interlock.run.chain import tap
+from interlock.run.proof import RunProof, Sources
+from interlock.run.worker import Content, workflow_runner
+from interlock.settings import Settings
+from interlock.signing import Verifier, load_verifier
+from interlock.types.blobs import Blobs
+
+Check = Literal["ledger", "history", "proofs", "calls"]
+CHECKS: tuple[Check, ...] = ("ledger", "history", "proofs", "calls")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that does not hold."""
+
+    check: Check
+    seq: int
+    """The event, or -1."""
+    kind: str
+    field: str
+    message: str
+
+
+@dataclass
+class Verdict:
+    """What replay found."""
+
+    run: str
+    events: int = 0
+    open: bool = False
+    """Whether the run has not ended: then the verdict speaks of the events so far."""
+    decisions: int = 0
+    """How many policy decisions were made again."""
+    approvals: int = 0
+    receipts: int = 0
+    blobs: int = 0
+    differences: list[Difference] = field(default_factory=list)
+
+    @property
+    def verified(self) -> bool:
+        """Whether everything holds."""
+        return self.events > 0 and not self.differences
+
+    @property
+    def first(self) -> Difference | None:
+        """The first event that differs."""
+        ordered = sorted(self.differences, key=lambda d: (d.seq < 0, d.seq, CHECKS.index(d.check)))
+        return ordered[0] if ordered else None
+
+
+async def replay(
+    run: str, settings: Settings, ledger: Ledger, blobs: Blobs, *, history: WorkflowHistory, content: Content
+) -> Verdict:
+    """Verify one run against its Temporal history, its ledger and its blobs."""
+    verdict = Verdict(run)
+    api, executor = load_verifier(settings.keys_folder, "api"), load_verifier(settings.keys_folder, "executor")
+    sealer = load_verifier(settings.keys_folder, "ledger")
+    recorded = _check_ledger(run, ledger, blobs, sealer, verdict)
+    await _check_history(run, settings, blobs, history, content, recorded, verdict)
+    _check_proofs(run, ledger, blobs, api, executor, recorded, verdict)
+    _check_calls(run, ledger, recorded, verdict)
+    return verdict
+
+
+async def fetch_history(client: Client, run: str) -> WorkflowHistory:
+    """A run's history from the Temporal server.
+
+    Raises:
+        Unreachable: the server does not have it, or does not answer.
+    """
+    try:
+        return await client.get_workflow_handle(run).fetch_history()
+    except RPCError as error:
+        raise Unreachable(f"Temporal has no history of run {run!r}: {error.message}") from error
+
+
+def _check_ledger(run: str, ledger: Ledger, blobs: Blobs, sealer: Verifier, verdict: Verdict) -> list[Event]:
+    for finding in verify_run(ledger, run, blobs, sealer):
+        verdict.differences.append(Difference("ledger", finding.seq, finding.kind, finding.field, finding.message))
+    try:
+        events = ledger.events(run)
+    except InterlockError as error:
+        verdict.differences.append(Difference("ledger", -1, "run", "", str(error)))
+        return []
+    verdict.events = len(events)
+    verdict.open = not events or events[-1].kind != "run.ended"
+    return events
+
+
+async def _check_history(
+    run: str,
+    settings: Settings,
+    blobs: Blobs,
+    history: WorkflowHistory,
+    content: Content,
+    recorded: list[Event],
+    verdict: Verdict,
+) -> None:
+    recomputed: list[Event] = []
+    trust(load_verifier(settings.keys_folder, "api"))
+    configure(Services(blobs=blobs, settings=settings))
+    replayer = Replayer(
+        workflows=content.workflows,
+        plugins=[content.plugin()],
+        workflow_runner=workflow_runner(),
+        data_converter=pydantic_data_converter,
+        namespace=settings.temporal_namespace,
+    )
+    tap(run, recomputed.append)
+    try:
+        result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
+        failure: BaseException | None = result.replay_failure
+    except Exception as error:  # a history altered into nonsense
+        failure = error
+    finally:
+        tap(run, None)
+    verdict.differences += _compared(recorded, recomputed, verdict.open)
+    if failure is not None:
+        message = f"Temporal's history does not replay: {failure}"[:1000]
+        verdict.differences.append(Difference("history", -1, "run", "", message))
+
+
+def _compared(recorded: list[Event], recomputed: list[Event], open_run: bool) -> Iterator[Difference]:
+    for stored, computed in zip(recorded, recomputed, strict=False):
+        if stored.hash != computed.hash:
+            for name, was, now in _fields_that_differ(stored, computed):
+                message = f"the ledger says {was!r}, Temporal's history gives {now!r}"
+                yield Difference("history", stored.seq, stored.kind, name, message)
+            return
+    if len(recomputed) < len(recorded):
+        missing = recorded[len(recomputed)]
+        yield Difference("history", missing.seq, missing.kind, "", "the history gives no such event: it was cut")
+    if len(recomputed) > len(recorded) and not open_run:
+        extra = recomputed[len(recorded)]
+        yield Difference("history", extra.seq, extra.kind, "", "the history gives an event beyond the ledger's end")
+    if len(recomputed) > len(recorded) and any(event.kind == "run.ended" for event in recomputed):
+        extra = recomputed[len(recorded)]
+        yield Difference("ledger", extra.seq, extra.kind, "", "the ledger's tail is missing: the run has ended")
+
+
+def _fields_that_differ(stored: Event, computed: Event) -> Iterator[tuple[str, str, str]]:
+    old, new = stored.model_dump(mode="json"), computed.model_dump(mode="json")
+    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    # A changed field changes the hash as well; name the cause, unless the links are all there is.
+    for name in [n for n in names if n not in ("hash", "prev")] or names:
+        yield name, _short(old.get(name)), _short(new.get(name))
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= 80 else f"{text[:38]}…{text[-38:]}"
+
+
+def _check_proofs(
+    run: str,
+    ledger: Ledger,
+    blobs: Blobs,
+    api: Verifier,
+    executor: Verifier,
+    recorded: list[Event],
+    verdict: Verdict,
+) -> None:
+    def bundle(digest: str) -> Bundle:
+        if not ledger.knows_bundle(digest):
+            raise Unreachable(f"policy bundle {digest} was never in force on an executor")
+        return Bundle.from_bytes(blobs.get(digest))
+
+    proof = RunProof(run, Sources(blobs, api, executor, bundle))
+    for event in recorded:
+        try:
+            proof.feed(event)
+        except InterlockError as error:
+            verdict.differences.append(Difference("proofs", event.seq, event.kind, "", str(error)))
+            return
+    kinds = [event.kind for event in recorded]
+    verdict.decisions = kinds.count("call.decided")
+    verdict.approvals = kinds.count("approval.decided")
+    verdict.receipts = kinds.count("call.finished")
+
+
+def _check_calls(run: str, ledger: Ledger, recorded: list[Event], verdict: Verdict) -> None:
+    """The executor's stored results against the receipts in the chain."""
+    finished = {event.call_id: event for event in recorded if isinstance(event, CallFinished)}
+    for row in ledger.calls(run):
+        event = finished.get(row.call_id)
+        if event is None:
+            if row.finished_at is not None and not verdict.open:
+                message = f"call {row.call_id!r} ran, and the chain does not say so"
+                verdict.differences.append(Difference("calls", -1, "call", "call_id", message))
+            continue
+        for name, was, now in (
+            ("call_digest", row.call_digest, event.call_digest),
+            ("receipt", row.receipt, event.receipt),
+            ("workspace", row.workspace_after, event.workspace),
+            ("output", json.loads(row.result or b"{}").get("output", ""), event.output),
+        ):
+            if was != now:
+                message = f"the executor stored {_short(was)!r}, the chain says {_short(now)!r}"
+                verdict.differences.append(Difference("calls", event.seq, event.kind, name, message))

@@ -1,0 +1,65 @@
+"""One worker role as one process: connect, serve, stop on SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from typing import Final, Literal
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential
+
+from interlock.errors import Unreachable
+from interlock.run.worker import connect, executor_worker, graph_worker, make_executor
+from interlock.settings import Settings
+
+RoleName = Literal["graph", "executor"]
+PATIENCE_S: Final = 60
+"""How long a worker waits for Temporal when it starts."""
+
+
+async def serve(role: RoleName, settings: Settings, ready: Callable[[str], None]) -> None:
+    """Run a worker until a signal stops it.
+
+    Args:
+        role: which worker.
+        settings: the project's.
+        ready: called once it takes work, with a line that says so.
+
+    Raises:
+        Unreachable: no Temporal server within a minute; a key or store is missing.
+        ProjectError, PolicyError: the project does not load.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    client = await _connected(settings)
+    if role == "executor":
+        executor = make_executor(settings)
+        try:
+            await _until(stop, executor_worker(client, settings, executor), f"executor {executor.name}", ready)
+        finally:
+            await executor.driver.close()
+    else:
+        await _until(stop, graph_worker(client, settings), "graph worker", ready)
+
+
+async def _until(stop: asyncio.Event, worker: Worker, what: str, ready: Callable[[str], None]) -> None:
+    async with worker:
+        ready(f"{what} serves queue {worker.task_queue}")
+        await stop.wait()
+
+
+async def _connected(settings: Settings) -> Client:
+    async for attempt in AsyncRetrying(
+        retry=retry_if_exception_type(Unreachable),
+        stop=stop_after_delay(PATIENCE_S),
+        wait=wait_exponential(multiplier=0.2, max=2),
+        reraise=True,
+    ):
+        with attempt:
+            return await connect(settings)
+    raise AssertionError("unreachable: the last attempt raises")
