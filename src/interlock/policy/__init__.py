@@ -1,0 +1,30 @@
+"""Policy: Casbin decides what an agent may do for a person. docs/policy.md states the semantics."""
+
+from interlock.policy.bundle import Bundle
+from interlock.policy.cases import Case, CaseResult, run_cases, uncovered_rules
+from interlock.policy.decision import decide
+from interlock.policy.explain import Explanation, MatchedRule, explain
+from interlock.policy.loader import load_bundle
+from interlock.policy.people import People
+from interlock.policy.problems import Problem
+from interlock.policy.references import check_references
+from interlock.policy.schema import schema
+from interlock.policy.source import PolicySource
+
+__all__ = [
+    "Bundle",
+    "Case",
+    "CaseResult",
+    "Explanation",
+    "MatchedRule",
+    "People",
+    "PolicySource",
+    "Problem",
+    "check_references",
+    "decide",
+    "explain",
+    "load_bundle",
+    "run_cases",
+    "schema",
+    "uncovered_rules",
+]

@@ -1,0 +1,146 @@
+"""Permission cases: requests with the decision that they must get. Tests of the policy, as files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, JsonValue, ValidationError
+
+from interlock.errors import InvalidInput, PolicyError
+from interlock.policy.bundle import Bundle
+from interlock.policy.decision import decide
+from interlock.policy.entries import Line
+from interlock.policy.loader import label
+from interlock.policy.messages import messages
+from interlock.policy.problems import Problem, did_you_mean
+from interlock.policy.yaml_file import YamlFile, read_yaml
+from interlock.types.access import AccessRequest, Closed, Decision
+from interlock.types.names import Name, RunId, SubjectName, ToolName
+
+Moment = Annotated[datetime, BeforeValidator(lambda v: v if isinstance(v, str | datetime) else str(v))]
+
+
+class CaseRequest(Closed):
+    """The request of a case. What is left out has a plain default."""
+
+    tenant: Name = "default"
+    agent: SubjectName
+    requester: SubjectName
+    tool: ToolName
+    action: Name
+    resource: str = ""
+    """Left out: `tool:NAME`."""
+    arguments: dict[str, JsonValue] = Field(default_factory=dict)
+    run: RunId = "case"
+    workflow: str = ""
+    time: Moment = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
+    """A Monday at noon, UTC."""
+
+    def as_request(self) -> AccessRequest:
+        """The access request that it stands for."""
+        resource = self.resource or f"tool:{self.tool}"
+        return AccessRequest.model_validate({**self.model_dump(), "resource": resource})
+
+
+class Expected(Closed):
+    """What must be decided."""
+
+    verdict: Literal["allow", "ask", "deny"]
+    rule: str = ""
+    """Id of the deciding rule; empty: none, the default denies."""
+
+
+class Case(Closed):
+    """One request and its expected decision."""
+
+    name: Annotated[Line, Field(min_length=1)]
+    """A sentence: `the fixer edits files under source`."""
+    request: CaseRequest
+    expect: Expected
+
+
+class CaseResult(Closed):
+    """What a case came to."""
+
+    name: str
+    source: str
+    """`file:line`."""
+    passed: bool
+    expected: Expected
+    decision: Decision | None
+    """None: the request has no canonical form."""
+    message: str
+    """What differs; empty if it passed."""
+
+
+def run_cases(bundle: Bundle, folder: Path) -> list[CaseResult]:
+    """Decide every case in `folder` (`*.yaml`, key `cases`).
+
+    Raises:
+        PolicyError: a case file is wrong, or there is no case at all.
+    """
+    cases: list[tuple[str, Case]] = []
+    problems: list[Problem] = []
+    for path in sorted(folder.rglob("*.yaml")):
+        file = read_yaml(path, f"{folder.resolve().parent.name}/{label(folder, path)}")
+        problems += file.problems
+        _read(file, cases, problems)
+    names = [case.name for _, case in cases]
+    problems += [Problem(at, f"case {c.name!r} is there twice") for at, c in cases if names.count(c.name) > 1]
+    if not cases and not problems:
+        problems.append(Problem(f"{folder}:1", "no case here"))
+    if problems:
+        lines = tuple(str(problem) for problem in sorted(problems, key=lambda p: p.order))
+        raise PolicyError(f"the cases in {folder} were refused; {len(lines)} problem(s):", problems=lines)
+    return [_run(bundle, source, case) for source, case in cases]
+
+
+def _read(file: YamlFile, cases: list[tuple[str, Case]], problems: list[Problem]) -> None:
+    value: Any = file.value if isinstance(file.value, dict) else {"?": None}
+    problems += [
+        Problem(file.source((key,)), f"unknown key {key!r}{did_you_mean(key, ['cases'])}")
+        for key in value
+        if key != "cases"
+    ]
+    items = value.get("cases", [])
+    if not isinstance(items, list):
+        problems.append(Problem(file.source(("cases",)), "'cases' must be a list"))
+        return
+    for index, item in enumerate(items):
+        try:
+            cases.append((file.source(("cases", index)), Case.model_validate(item)))
+        except ValidationError as error:
+            found = messages(error, Case, item)
+            problems += [Problem(file.source(("cases", index, *place)), text) for place, text in found]
+
+
+def _run(bundle: Bundle, source: str, case: Case) -> CaseResult:
+    try:
+        decision = decide(bundle, case.request.as_request())
+    except InvalidInput as error:
+        return CaseResult(
+            name=case.name, source=source, passed=False, expected=case.expect, decision=None, message=str(error)
+        )
+    passed = (decision.verdict, decision.rule) == (case.expect.verdict, case.expect.rule)
+    got, wanted = _words(decision.verdict, decision.rule), _words(case.expect.verdict, case.expect.rule)
+    message = "" if passed else f"expected {wanted}, got {got}: {decision.reason}"
+    return CaseResult(
+        name=case.name, source=source, passed=passed, expected=case.expect, decision=decision, message=message
+    )
+
+
+def _words(verdict: str, rule: str) -> str:
+    return f"{verdict} by rule {rule!r}" if rule else f"{verdict} by default"
+
+
+def uncovered_rules(bundle: Bundle, results: Iterable[CaseResult]) -> list[Problem]:
+    """Rules that decide no case that passed: nobody would notice if they were gone."""
+    deciding = {result.expected.rule for result in results if result.passed}
+    return [
+        Problem(rule.source, f"rule {rule.id!r} decides no case")
+        for rule in sorted(bundle.rules, key=lambda rule: rule.id)
+        if rule.id not in deciding
+    ]

@@ -1,0 +1,103 @@
+"""The policy decision point: one request, one bundle, one answer. Pure, so that it can be made again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from interlock.policy.bundle import Bundle
+from interlock.policy.compiled import CompiledRule
+from interlock.policy.judgement import Judgement, judge, near_rules
+from interlock.types.access import AccessRequest, Decision, NearestRule, Route
+
+
+def decide(bundle: Bundle, request: AccessRequest) -> Decision:
+    """Decide a request under a bundle. A function of these two and nothing else; safe to call from threads.
+
+    Raises:
+        InvalidInput: the request has no canonical form, so that it can be neither recorded nor decided.
+        IntegrityError: Casbin does not agree with itself.
+    """
+    return decision_of(bundle, judge(bundle, request))
+
+
+def decision_of(bundle: Bundle, judgement: Judgement) -> Decision:
+    """The decision that a judgement comes to."""
+    rule = judgement.deciding
+    if judgement.view.invalid:
+        return _decision(
+            bundle, judgement, "deny", f"The request is invalid and was denied: {judgement.view.invalid}."
+        )
+    if rule is None:
+        return _default_deny(bundle, judgement)
+    if rule.rule.effect == "deny":
+        return _decision(bundle, judgement, "deny", _denied(rule))
+    if rule.rule.effect == "ask":
+        return _ask(bundle, judgement, rule)
+    profile = rule.rule.profile or ""
+    return _decision(bundle, judgement, "allow", f"Rule {rule.id!r} allows this call.", profile=profile)
+
+
+def _decision(bundle: Bundle, judgement: Judgement, verdict: Any, reason: str, **more: Any) -> Decision:
+    return Decision(
+        verdict=verdict,
+        rule=judgement.deciding.id if judgement.deciding else "",
+        matched=tuple(rule.id for rule in judgement.matched),
+        reason=reason,
+        condition_errors=judgement.errors,
+        bundle=bundle.digest,
+        request=judgement.view.digest,
+        **more,
+    )
+
+
+def _default_deny(bundle: Bundle, judgement: Judgement) -> Decision:
+    # A deny rule that does not match is not near to allowing anything.
+    could_allow = (n for n in near_rules(bundle, judgement.view) if bundle.rule_by_id[n.rule].rule.effect != "deny")
+    nearest: NearestRule | None = next(could_allow, None)
+    if nearest is None:
+        reason = "No rule allows this call, and there is no rule that allows anything: ask the policy's owner."
+        return _decision(bundle, judgement, "deny", reason)
+    owner = bundle.rule_by_id[nearest.rule].rule.owner
+    reason = (
+        f"No rule allows this call; the nearest is {nearest.rule!r}, which does not apply because "
+        f"{nearest.clause}: change the call to fit, do something else, or ask {owner} for a rule."
+    )
+    return _decision(bundle, judgement, "deny", reason, nearest=nearest)
+
+
+def _denied(rule: CompiledRule) -> str:
+    note = f" ({rule.rule.note})" if rule.rule.note else ""
+    return (
+        f"Rule {rule.id!r} of {rule.rule.owner} denies this call{note}: do not repeat it, "
+        f"choose another way, or ask {rule.rule.owner}."
+    )
+
+
+def _ask(bundle: Bundle, judgement: Judgement, rule: CompiledRule) -> Decision:
+    request = judgement.view.request
+    route = bundle.route(str(rule.rule.route), tenant=request.tenant, requester=request.requester)
+    note = f" ({rule.rule.note})" if rule.rule.note else ""
+    if len(route.approvers) < route.quorum:
+        reason = (
+            f"Rule {rule.id!r} asks for {_people(route.quorum)} of route {route.name!r}{note}, and only "
+            f"{len(route.approvers)} in tenant {request.tenant!r} may approve for {request.requester!r}, so the "
+            f"call is denied: ask {rule.rule.owner} to add approvers."
+        )
+        return _decision(bundle, judgement, "deny", reason)
+    reason = (
+        f"Rule {rule.id!r} lets this call run once {_people(route.quorum)} of route {route.name!r} approved it"
+        f"{note}: wait for the answer, which expires after {_span(route)}."
+    )
+    return _decision(bundle, judgement, "ask", reason, route=route, profile=rule.rule.profile or "")
+
+
+def _people(count: int) -> str:
+    return "one person" if count == 1 else f"{count} people"
+
+
+def _span(route: Route) -> str:
+    for name, unit in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if route.expires_after_s % unit == 0:
+            count = route.expires_after_s // unit
+            return f"{count} {name}{'s' if count > 1 else ''}"
+    return f"{route.expires_after_s} seconds"

@@ -1,0 +1,196 @@
+"""What people write in permissions/: users, groups, roles, routes, profiles, rules. Closed models."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+
+from interlock.policy.conditions import Condition
+from interlock.policy.operands import Many
+from interlock.policy.patterns import resource_pattern, tool_pattern
+from interlock.types.access import Closed
+from interlock.types.names import Name
+from interlock.types.profile import Profile
+
+_NAME: Final = r"[a-z0-9][a-z0-9._@-]{0,127}"
+_SECONDS: Final = MappingProxyType({"s": 1, "m": 60, "h": 3600, "d": 86400})
+_YEAR: Final = 365 * 86400
+
+
+def _reference(*kinds: str, anyone: str = "") -> Callable[[str], str]:
+    pattern = re.compile(rf"({'|'.join(kinds)}):{_NAME}", re.ASCII)
+    wanted = " or ".join(f"'{kind}:NAME'" for kind in kinds) + (f" or '{anyone}'" if anyone else "")
+
+    def check(text: str) -> str:
+        if text != anyone and not pattern.fullmatch(text):
+            raise ValueError(f"{text!r} must look like {wanted}")
+        return text
+
+    return check
+
+
+def _tenant(text: str) -> str:
+    if text != "*" and not re.fullmatch(r"[a-z][a-z0-9_]{0,63}", text, re.ASCII):
+        raise ValueError(f"{text!r} must be one tenant's name, or '*' for every tenant")
+    return text
+
+
+def _action(text: str) -> str:
+    if text != "*" and not re.fullmatch(r"[a-z][a-z0-9_]{0,63}", text, re.ASCII):
+        raise ValueError(f"{text!r} must be an action's name such as 'read', or '*' for every action")
+    return text
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("must be one line of printable characters")
+    return text
+
+
+def _duration(text: str) -> str:
+    if not re.fullmatch(r"[1-9][0-9]{0,8}[smhd]", text, re.ASCII) or seconds(text) > _YEAR:
+        raise ValueError(f"{text!r} must be a duration such as '90s', '30m', '4h' or '2d', at most 365 days")
+    return text
+
+
+def seconds(duration: str) -> int:
+    """`4h` in seconds."""
+    return int(duration[:-1]) * _SECONDS[duration[-1]]
+
+
+PersonName = Annotated[str, StringConstraints(pattern=rf"^{_NAME}$")]
+RuleId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.-]{0,95}$")]
+Line = Annotated[str, StringConstraints(max_length=500), AfterValidator(_printable)]
+AgentReference = Annotated[str, AfterValidator(_reference("agent", "role", "group", anyone="agent:*"))]
+PersonReference = Annotated[str, AfterValidator(_reference("user", "role", "group", anyone="user:*"))]
+ApproverReference = Annotated[str, AfterValidator(_reference("user", "role", "group"))]
+MemberReference = Annotated[str, AfterValidator(_reference("user", "agent", "group", "role"))]
+
+
+class User(Closed):
+    """A person. Whoever is not here may do nothing and approve nothing."""
+
+    name: PersonName
+    tenants: Many[Name]
+    """The tenants in which this person may act and approve."""
+
+
+class Group(Closed):
+    """People or agents who belong together: `group:NAME`."""
+
+    name: PersonName
+    members: Many[MemberReference]
+
+
+class Role(Closed):
+    """What people or agents may be: `role:NAME`. Members inherit it through groups and other roles."""
+
+    name: PersonName
+    members: Many[MemberReference]
+
+
+class RouteEntry(Closed):
+    """Who must approve what an `ask` rule asks."""
+
+    name: Name
+    approvers: Many[ApproverReference]
+    """Users, groups, roles; resolved to users, of whom the requester and other tenants' people drop out."""
+    quorum: Annotated[int, Field(strict=True, ge=1, le=32)] = 1
+    """How many different people must approve."""
+    expires_after: Annotated[str, AfterValidator(_duration)]
+    """`30m`, `4h`, `2d`; after that the call counts as denied."""
+
+    @property
+    def expires_after_s(self) -> int:
+        """The deadline in seconds after the request."""
+        return seconds(self.expires_after)
+
+
+class Rule(Closed):
+    """Who may do what to which resource under which conditions."""
+
+    id: RuleId
+    effect: Literal["allow", "ask", "deny"]
+    """deny beats ask, ask beats allow; what no rule allows is denied."""
+    owner: Annotated[Line, Field(min_length=1)]
+    """The team that answers for this rule."""
+    note: Line = ""
+    """Why; a denied agent and an approver read it."""
+    agent: Many[AgentReference] | None = None
+    """Who acts. Required to allow or ask (`agent:*` is every agent); a deny rule without it means everyone."""
+    requester: Many[PersonReference] | None = None
+    """For whom. Left out: every known user of the tenant; in a deny rule: everyone."""
+    tenant: Many[Annotated[str, AfterValidator(_tenant)]] = ("*",)
+    """Exact names; `*` is every tenant."""
+    tool: Many[Annotated[str, AfterValidator(tool_pattern)]] | None = None
+    """Tool patterns. Required to allow or ask; a deny rule without it means every tool."""
+    action: Many[Annotated[str, AfterValidator(_action)]] = ("*",)
+    """The tool's declared verb."""
+    resource: Many[Annotated[str, AfterValidator(resource_pattern)]] = ("*",)
+    """Patterns of what the call acts on: `workspace:source/**`."""
+    when: Annotated[tuple[Condition, ...], Field(max_length=100)] = ()
+    """Conditions, all of which must hold."""
+    route: Name | None = None
+    """Who must approve; required with ask, and only there."""
+    profile: Name | None = None
+    """Sandbox profile that replaces the tool's own."""
+
+    @model_validator(mode="after")
+    def _fits_its_effect(self) -> Self:
+        for key in sorted(self.model_fields_set):
+            if getattr(self, key) is None:
+                raise ValueError(f"{key!r} is empty: give it a value or leave it out")
+        if self.effect != "deny":
+            for key in ("agent", "tool"):
+                if getattr(self, key) is None:
+                    every = "agent:*" if key == "agent" else "**"
+                    raise ValueError(f"a rule that can {self.effect} needs {key!r} ({every!r} means every {key})")
+        if (self.effect == "ask") != (self.route is not None):
+            raise ValueError("'route' is needed by a rule that asks, and by no other")
+        if self.effect == "deny" and self.profile is not None:
+            raise ValueError("'profile' has no meaning in a rule that denies")
+        return self
+
+
+Entry = User | Group | Role | RouteEntry | Profile | Rule
+
+
+def read_profile(value: Any) -> Profile:
+    """A profile as written or stored: `cpus` is a decimal there, and no number is taken from text or bool.
+
+    Raises:
+        pydantic.ValidationError: it does not fit.
+    """
+    if isinstance(value, dict) and isinstance(cpus := value.get("cpus"), Decimal):
+        value = {**value, "cpus": float(cpus)}
+    return Profile.model_validate(value, strict=True)
+
+
+def write_profile(profile: Profile) -> dict[str, Any]:
+    """The profile as canonical JSON can hold it."""
+    return {**profile.model_dump(mode="json"), "cpus": {"decimal": format(Decimal(repr(profile.cpus)), "f")}}
+
+
+SECTIONS: Final[Mapping[str, type[Entry]]] = MappingProxyType(
+    {"users": User, "groups": Group, "roles": Role, "routes": RouteEntry, "profiles": Profile, "rules": Rule}
+)
+"""The keys that a policy file may have, and what each lists."""
+
+
+def read_entry(section: str, value: Any) -> Entry:
+    """One item of a section.
+
+    Raises:
+        pydantic.ValidationError: it does not fit.
+    """
+    return read_profile(value) if section == "profiles" else SECTIONS[section].model_validate(value)
+
+
+def name_of(entry: Entry) -> str:
+    """The name that is unique in the entry's section."""
+    return entry.id if isinstance(entry, Rule) else entry.name

@@ -1,0 +1,130 @@
+"""Reading permissions/: whole, or not at all with every problem that was found."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from interlock.errors import PolicyError
+from interlock.policy.bundle import Bundle
+from interlock.policy.content import Content
+from interlock.policy.crosscheck import Finding, cross_check
+from interlock.policy.entries import SECTIONS, name_of, read_entry
+from interlock.policy.messages import messages
+from interlock.policy.problems import Problem, did_you_mean
+from interlock.policy.yaml_file import YamlFile, read_yaml
+
+CASES: Final = "cases"
+"""Folder of the permission cases, which are no part of the policy."""
+
+_IGNORED: Final = (".md", ".schema.json", "~")
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Read every policy file under `folder`.
+
+    Raises:
+        PolicyError: anything at all is wrong; `problems` lists all of it as `file:line: message`.
+    """
+    reader = _Reader()
+    paths, problems = policy_files(folder)
+    reader.problems += problems
+    for path in paths:
+        reader.read(read_yaml(path, label(folder, path)))
+    return reader.finish(folder)
+
+
+def label(folder: Path, path: Path) -> str:
+    """What messages call a file: `permissions/grants.yaml`."""
+    return f"{folder.resolve().name}/{path.relative_to(folder).as_posix()}"
+
+
+def policy_files(folder: Path) -> tuple[list[Path], list[Problem]]:
+    """All policy files, sorted; and a problem for each file that would be left unread without a word."""
+    paths: list[Path] = []
+    problems: list[Problem] = []
+    for here, folders, names in os.walk(folder):
+        folders[:] = sorted(f for f in folders if not f.startswith(".") and Path(here, f) != folder / CASES)
+        linked = [Path(here, f) for f in folders if Path(here, f).is_symlink()]
+        problems += [Problem(f"{label(folder, p)}:1", "a linked folder is not read: put it here") for p in linked]
+        for name in sorted(names):
+            path = Path(here, name)
+            if name.endswith(".yaml") and not name.startswith("."):
+                paths.append(path)
+            elif not name.startswith(".") and not name.endswith(_IGNORED):
+                problems.append(Problem(f"{label(folder, path)}:1", "would not be read: name it *.yaml or move it"))
+    if not paths and not problems:
+        problems.append(Problem(f"{folder}:1", "no policy file (*.yaml) here: nothing would be allowed"))
+    return sorted(paths), problems
+
+
+class _Reader:
+    """Collects entries and problems over all files."""
+
+    def __init__(self) -> None:
+        self.content = Content()
+        self.problems: list[Problem] = []
+        self.places: dict[tuple[str, str], tuple[YamlFile, int]] = {}
+        self.broken: dict[str, set[str]] = {section: set() for section in SECTIONS}
+
+    def read(self, file: YamlFile) -> None:
+        """Take up every entry of a file."""
+        self.problems += file.problems
+        if file.value is None:
+            return
+        if not isinstance(file.value, dict):
+            self.problems.append(Problem(file.source(), f"must be a mapping with {', '.join(SECTIONS)}"))
+            return
+        for section, items in file.value.items():
+            if section not in SECTIONS:
+                guess = did_you_mean(section, SECTIONS)
+                self.problems.append(Problem(file.source((section,)), f"unknown key {section!r}{guess}"))
+            elif not isinstance(items, list):
+                self.problems.append(Problem(file.source((section,)), f"{section!r} must be a list"))
+            else:
+                self._section(file, section, items)
+
+    def _section(self, file: YamlFile, section: str, items: list[Any]) -> None:
+        for index, item in enumerate(items):
+            place = (section, index)
+            try:
+                entry = read_entry(section, item)
+            except ValidationError as error:
+                self._broken(section, item)
+                found = messages(error, SECTIONS[section], item)
+                self.problems += [Problem(file.source((*place, *inner)), text) for inner, text in found]
+                continue
+            name = name_of(entry)
+            if (section, name) in self.places:
+                first = self.content.sources[f"{section}:{name}"]
+                said = f"{section[:-1]} {name!r} is defined twice, first at {first}"
+                self.problems.append(Problem(file.source(place), said))
+                continue
+            self.places[section, name] = (file, index)
+            self.content.add(section, entry, file.source(place))
+
+    def _broken(self, section: str, item: Any) -> None:
+        name = item.get("id" if section == "rules" else "name") if isinstance(item, dict) else None
+        if isinstance(name, str):
+            self.broken[section].add(name)
+
+    def finish(self, folder: Path) -> Bundle:
+        """The bundle, if nothing was wrong."""
+        also = {section: frozenset(names) for section, names in self.broken.items()}
+        self.problems += self._located(cross_check(self.content, also))
+        if self.problems:
+            lines = tuple(str(problem) for problem in sorted(set(self.problems), key=lambda p: p.order))
+            reason = f"the policy in {folder} was refused as a whole; {len(lines)} problem(s):"
+            raise PolicyError(reason, problems=lines)
+        self.content.load_zones()
+        return Bundle.from_content(self.content)
+
+    def _located(self, findings: Iterator[Finding]) -> Iterator[Problem]:
+        for finding in findings:
+            file, index = self.places[finding.section, finding.name]
+            source = file.source((finding.section, index, finding.key))
+            yield Problem(source, f"{finding.section[:-1]} {finding.name!r}: {finding.message}")

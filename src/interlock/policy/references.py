@@ -1,0 +1,134 @@
+"""Checking a bundle against the rest of the project: agents, tools and their arguments, images, workflows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+
+from interlock.definitions import ToolSchema
+from interlock.policy.argument_types import condition_problem, find_argument
+from interlock.policy.bundle import Bundle
+from interlock.policy.compiled import CompiledRule
+from interlock.policy.conditions import Condition
+from interlock.policy.patterns import segments_match
+from interlock.policy.problems import Problem, did_you_mean
+
+
+def check_references(
+    bundle: Bundle,
+    *,
+    agents: Collection[str],
+    tools: Mapping[str, ToolSchema],
+    images: Collection[str],
+    workflows: Collection[str] = (),
+) -> list[Problem]:
+    """Everything in the bundle that names something which does not exist, or that could never work.
+
+    Args:
+        bundle: a bundle that was loaded, so that its own references resolve.
+        agents: names of all agents, without `agent:`.
+        tools: every tool's schema by name.
+        images: names of all sandbox images.
+        workflows: names of all workflows; empty: conditions on the workflow are not checked.
+    """
+    problems = [*_people(bundle, agents), *_routes(bundle), *_profiles(bundle, images, tools)]
+    for rule in bundle.rules:
+        found = [*_agents(rule, agents), *_tools(rule, tools), *_attributes(bundle, rule, workflows)]
+        problems += [Problem(rule.source, f"rule {rule.id!r}: {text}") for text in found]
+    return sorted(problems, key=lambda problem: problem.order)
+
+
+def _agents(rule: CompiledRule, agents: Collection[str]) -> Iterator[str]:
+    for reference in sorted(rule.agents):
+        kind, _, name = reference.partition(":")
+        if kind == "agent" and name != "*" and name not in agents:
+            yield f"unknown agent {reference!r}{did_you_mean(name, agents)}"
+
+
+def _people(bundle: Bundle, agents: Collection[str]) -> Iterator[Problem]:
+    for parent, members in bundle.people.members.items():
+        kind, _, name = parent.partition(":")
+        for member in members:
+            agent = member.removeprefix("agent:")
+            if agent != member and agent not in agents:
+                source = bundle.sources[f"{kind}s:{name}"]
+                yield Problem(source, f"{kind} {name!r}: unknown agent {member!r}{did_you_mean(agent, agents)}")
+
+
+def _routes(bundle: Bundle) -> Iterator[Problem]:
+    asked = {rule.rule.route: rule for rule in reversed(bundle.rules) if rule.rule.route}
+    for name in bundle.routes:
+        route = bundle.route(name)
+        source = bundle.sources[f"routes:{name}"]
+        if len(route.approvers) < route.quorum:
+            have, need = len(route.approvers), route.quorum
+            yield Problem(source, f"route {name!r} can never be satisfied: it needs {need} people and has {have}")
+        elif name in asked and len(route.approvers) == route.quorum and (own := _own_calls(bundle, name)):
+            said = (
+                f"route {name!r} cannot be satisfied for {own[0]!r}, who may ask and cannot approve their own call"
+            )
+            yield Problem(source, said)
+
+
+def _own_calls(bundle: Bundle, route: str) -> list[str]:
+    """Approvers of the route who may also be requesters of a rule that asks it."""
+    approvers = bundle.route(route).approvers
+    rules = [rule for rule in bundle.rules if rule.rule.route == route]
+    return [
+        user
+        for user in approvers
+        if any("user:*" in r.requesters or r.requesters & bundle.people.names_of(user) for r in rules)
+    ]
+
+
+def _profiles(bundle: Bundle, images: Collection[str], tools: Mapping[str, ToolSchema]) -> Iterator[Problem]:
+    for name, profile in bundle.profiles.items():
+        if profile.image not in images:
+            guess = did_you_mean(profile.image, images)
+            yield Problem(
+                bundle.sources[f"profiles:{name}"], f"profile {name!r}: unknown image {profile.image!r}{guess}"
+            )
+    for tool in tools.values():
+        if tool.profile not in bundle.profiles:
+            guess = did_you_mean(tool.profile, bundle.profiles)
+            yield Problem(f"tools/{tool.name}.py:1", f"tool {tool.name!r}: unknown profile {tool.profile!r}{guess}")
+
+
+def _tools(rule: CompiledRule, tools: Mapping[str, ToolSchema]) -> Iterator[str]:
+    covered: dict[str, ToolSchema] = {}
+    for pattern in rule.rule.tool or ("**",):
+        segments = tuple(pattern.split("."))
+        found = {name: tool for name, tool in tools.items() if segments_match(segments, tuple(name.split(".")))}
+        if not found:
+            yield f"no tool is covered by {pattern!r}{did_you_mean(pattern, tools)}"
+        covered |= found
+    known = {tool.action for tool in covered.values()}
+    for action in rule.rule.action if covered else ():
+        if action != "*" and action not in known:
+            yield f"no covered tool has the action {action!r}{did_you_mean(action, known)}"
+    acting = [tool for tool in covered.values() if "*" in rule.rule.action or tool.action in rule.rule.action]
+    for condition in rule.rule.when:
+        for tool in acting:
+            yield from _argument(rule, condition, tool)
+
+
+def _argument(rule: CompiledRule, condition: Condition, tool: ToolSchema) -> Iterator[str]:
+    if condition.argument is None:
+        return
+    schema, known = find_argument(tool.parameters, condition.argument)
+    if schema is None:
+        name = condition.argument
+        always = "; the rule would match every call of it" if rule.strict else "; the rule could never match it"
+        yield f"tool {tool.name!r} has no argument {name!r}{did_you_mean(name, known)}{always}"
+    elif text := condition_problem(condition, schema, tool.parameters):
+        yield f"argument {condition.argument!r} of tool {tool.name!r}: {text}"
+
+
+def _attributes(bundle: Bundle, rule: CompiledRule, workflows: Collection[str]) -> Iterator[str]:
+    known = {"requester": list(bundle.people.tenants), "workflow": list(workflows)}
+    for condition in rule.rule.when:
+        names = known.get(str(condition.attribute), [])
+        if names and condition.operator in ("eq", "ne", "in", "not_in"):
+            listed = condition.operand if isinstance(condition.operand, tuple) else (condition.operand,)
+            for name in listed:
+                if name not in names:
+                    yield f"unknown {condition.attribute} {name!r}{did_you_mean(name, names)}"

@@ -1,0 +1,67 @@
+"""The request as the policy sees it: converted and checked once, opaque to Casbin."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import Any
+
+from interlock.digest import canonical, digest_bytes
+from interlock.policy.normal import ConditionError
+from interlock.policy.people import People
+from interlock.types.access import AccessRequest, canonical_request
+
+
+class RequestView:
+    """One access request, ready to be matched.
+
+    Casbin formats its request values for a log, and its evaluator offers attributes to expressions; this
+    object's text is the request's digest, and no expression of ours reads an attribute.
+    """
+
+    __slots__ = ("agent_names", "digest", "invalid", "known", "memo", "request", "requester_names", "time", "tool")
+
+    def __init__(self, request: AccessRequest, people: People) -> None:
+        """Convert.
+
+        Raises:
+            InvalidInput: the request has no canonical form (a float, too deep, too large, bad text), so that
+                it could neither be recorded nor decided again.
+        """
+        self.request = request
+        self.digest = digest_bytes(canonical(canonical_request(request)))
+        self.invalid = _invalid(request)
+        self.tool = tuple(request.tool.split("."))
+        self.time = None if self.invalid else request.time.astimezone(UTC)
+        self.agent_names = people.names_of(request.agent)
+        self.requester_names = people.names_of(request.requester)
+        self.known = people.is_known(request.requester, request.tenant)
+        self.memo: dict[str, Any] = {}
+        """What was found for a rule's conditions, by rule."""
+
+    def __repr__(self) -> str:
+        return f"<access request {self.digest}>"
+
+    def value(self, argument: str | None, attribute: str | None) -> Any:
+        """What a condition addresses.
+
+        Raises:
+            ConditionError: the argument is absent.
+        """
+        if argument is None:
+            return self.time if attribute == "time" else getattr(self.request, str(attribute))
+        found: Any = self.request.arguments
+        for key in argument.split("."):
+            if not isinstance(found, dict) or key not in found:
+                raise ConditionError("it is absent")
+            found = found[key]
+        return found
+
+
+def _invalid(request: AccessRequest) -> str:
+    if not request.agent.startswith("agent:"):
+        return "'agent' must be an agent: roles and groups do not act"
+    if not request.requester.startswith("user:"):
+        return "'requester' must be a user: nobody else asks"
+    if request.time.tzinfo is None or request.time.utcoffset() is None:
+        return "'time' must carry its zone"
+    return ""
