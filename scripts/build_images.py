@@ -7,7 +7,6 @@ No image registry is needed, and the builds themselves need no network. The name
 from __future__ import annotations
 
 import argparse
-import hashlib
 import platform
 import shutil
 import subprocess
@@ -23,15 +22,16 @@ import docker
 from docker.errors import ImageNotFound
 from rich.console import Console
 
+from interlock.digest import digest_of
+from interlock.errors import InterlockError
+from interlock.sandbox.base import build_base, codename
+
 ROOT: Final = Path(__file__).resolve().parents[1]
 SERVICES: Final = ROOT / "images" / "services"
 WHEELS: Final = ROOT / ".state" / "wheels"
 NAMES: Final = ROOT / ".state" / "images.env"
-SUITE: Final = "bookworm"
-BASE_PYTHON: Final = "3.11"
-"""The Python of the suite; the dependencies' wheels must fit it, whatever Python runs this script."""
 PLATFORMS: Final = (*(f"manylinux_2_{minor}" for minor in (36, 35, 34, 31, 28, 27, 24, 17)), "manylinux2014")
-"""The suite's glibc is 2.36: wheels for it and older ones run."""
+"""Debian 12 has glibc 2.36: wheels for it and for older ones run there and on later releases."""
 
 console = Console(stderr=True)
 
@@ -44,14 +44,17 @@ class Base:
     """What it is for; part of its image name."""
     packages: tuple[str, ...]
     """What is added to Debian's essential packages."""
-    hook: str = ""
-    """A shell line that mmdebstrap runs before it installs them; `$1` is the new root."""
+
+    @property
+    def repository(self) -> str:
+        """Its image name, without the tag."""
+        return f"interlock-base-{self.name}"
 
     @property
     def tag(self) -> str:
-        """Its image name: another list of packages is another image."""
-        content = "\n".join((SUITE, *self.packages, self.hook)).encode()
-        return f"interlock-base-{self.name}:{SUITE}-{hashlib.sha256(content).hexdigest()[:12]}"
+        """Another list of packages is another image."""
+        made_of = digest_of([codename(), *self.packages]).removeprefix("sha256:")
+        return f"{codename()}-{made_of[:12]}"
 
 
 @dataclass(frozen=True)
@@ -71,12 +74,7 @@ class Image:
 
 
 PYTHON: Final = Base("python", ("python3", "python3-venv", "ca-certificates"))
-POSTGRESQL: Final = Base(
-    "postgresql",
-    ("postgresql", "ca-certificates"),
-    'mkdir -p "$1/etc/postgresql-common"'
-    ' && echo "create_main_cluster = false" > "$1/etc/postgresql-common/createcluster.conf"',
-)
+POSTGRESQL: Final = Base("postgresql", ("postgresql", "ca-certificates"))
 IMAGES: Final = (
     Image("INTERLOCK_IMAGE", "interlock:local", "interlock", PYTHON, wheels=True),
     Image("INTERLOCK_POSTGRES_IMAGE", "interlock-postgres:local", "postgres", POSTGRESQL),
@@ -99,11 +97,11 @@ def main(arguments: list[str] | None = None) -> int:
     client = docker.from_env()
     try:
         if any(image.wheels for image in IMAGES if image.folder in wanted):
-            gather_wheels()
+            gather_wheels(client)
         for image in IMAGES:
             if image.folder in wanted:
                 build(client, image)
-    except BuildFailed as error:
+    except (BuildFailed, InterlockError) as error:
         console.print(str(error), style="red", markup=False)
         return 1
     NAMES.parent.mkdir(exist_ok=True)
@@ -118,11 +116,11 @@ def build(client: docker.DockerClient, image: Image) -> None:
     Raises:
         BuildFailed: with the end of the build's output.
     """
-    provide_base(client, image.base)
+    base = provide_base(client, image.base)
     with console.status(f"building {image.tag}"), _context(image) as context:
         output: list[str] = []
         steps = client.api.build(
-            path=str(context), tag=image.tag, buildargs={"BASE": image.base.tag}, rm=True, forcerm=True, decode=True
+            path=str(context), tag=image.tag, buildargs={"BASE": base}, rm=True, forcerm=True, decode=True
         )
         for step in steps:
             output.append(step.get("stream") or step.get("error") or "")
@@ -131,35 +129,29 @@ def build(client: docker.DockerClient, image: Image) -> None:
     console.print(f"built {image.tag}")
 
 
-def provide_base(client: docker.DockerClient, base: Base) -> None:
-    """Make the base image, unless it is there.
+def provide_base(client: docker.DockerClient, base: Base) -> str:
+    """The name of the base image, which is made unless it is there.
 
     Raises:
-        BuildFailed: mmdebstrap could not make the root file system.
+        SandboxUnavailable: Debian's packages could not be made into one.
     """
+    name = f"{base.repository}:{base.tag}"
     try:
-        client.images.get(base.tag)
-        return
+        client.images.get(name)
     except ImageNotFound:
-        pass
-    command = ["mmdebstrap", "--variant=minbase", f"--include={','.join(base.packages)}", "--quiet"]
-    command += ["--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/man/*"]
-    if base.hook:
-        command.append(f"--essential-hook={base.hook}")
-    with console.status(f"making {base.tag} from Debian packages"), tempfile.TemporaryDirectory() as folder:
-        archive = Path(folder) / "root.tar"
-        _run([*command, SUITE, str(archive)])
-        repository, _, tag = base.tag.partition(":")
-        client.api.import_image_from_file(str(archive), repository=repository, tag=tag)
-    console.print(f"made {base.tag}")
+        build_base(client.api, base.repository, base.tag, list(base.packages), console.print)
+    return name
 
 
-def gather_wheels() -> None:
-    """Interlock's wheel, and those of its dependencies for the base image's Python.
+def gather_wheels(client: docker.DockerClient) -> None:
+    """Interlock's wheel, and those of its dependencies for the base image's Python, not for the one that runs this.
 
     Raises:
         BuildFailed: pip could not make or find one.
     """
+    ask = ["python3", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+    base = provide_base(client, PYTHON)
+    python = client.containers.run(base, ask, remove=True, network_mode="none").decode().strip()
     with console.status("gathering wheels"):
         pip = [sys.executable, "-m", "pip", "-qq", "--no-input"]
         shutil.rmtree(WHEELS / "interlock", ignore_errors=True)
@@ -169,7 +161,7 @@ def gather_wheels() -> None:
         shutil.rmtree(fresh, ignore_errors=True)
         machine = platform.machine()
         fitting = [f"--platform={platform_tag}_{machine}" for platform_tag in PLATFORMS]
-        options = ["--only-binary=:all:", "--implementation=cp", f"--python-version={BASE_PYTHON}", *fitting]
+        options = ["--only-binary=:all:", "--implementation=cp", f"--python-version={python}", *fitting]
         _run([*pip, "download", *options, "--dest", str(fresh), str(wheel)])
         (fresh / wheel.name).unlink()
         shutil.rmtree(WHEELS / "dependencies", ignore_errors=True)

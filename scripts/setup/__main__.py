@@ -62,6 +62,7 @@ def prepare(target: str, machine: Machine) -> None:
     environment.prepare(ROOT)
     if not engine.is_up(machine):
         engine.start(machine)
+    debian.provide_lists(machine)
     sandbox.build(ROOT)
 
 

@@ -82,6 +82,15 @@ def install(packages: list[Package], machine: Machine) -> None:
     _apt_get(machine.apt_get, names.split())
 
 
+def provide_lists(machine: Machine) -> None:
+    """Fetch Debian's package lists where there are none: the sandbox's base image is made from them."""
+    if not (machine.debian and machine.root and machine.apt_get):
+        return
+    if not any(Path("/var/lib/apt/lists").glob("*_Packages*")):
+        say("fetching Debian's package lists")
+        _run([machine.apt_get, "update", "-qq"], {**os.environ})
+
+
 def _apt_get(apt_get: str, names: list[str]) -> None:
     """Install; where the package lists are absent or old, refresh them and try again."""
     options = ["-y", "-qq", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"]

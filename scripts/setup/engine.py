@@ -17,7 +17,9 @@ from typing import Final
 from machine import Machine
 from report import Missing, say
 
-SOCKET: Final = Path("/var/run/docker.sock")
+RUN: Final = Path("/var/run")
+"""Where the engine keeps its socket and pid files."""
+SOCKET: Final = RUN / "docker.sock"
 LOG: Final = Path("/var/log/interlock-dockerd.log")
 START_S: Final = 60
 """How long a started engine may take to answer, in seconds."""
@@ -34,7 +36,7 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(str(self.path))
 
 
-def answers(path: Path = SOCKET) -> bool:
+def answers(path: Path) -> bool:
     """Whether an engine answers on the socket.
 
     Raises:
@@ -101,8 +103,8 @@ def _spawn(machine: Machine) -> subprocess.Popen[bytes]:
     dockerd = shutil.which("dockerd", path=machine.path)
     if dockerd is None:
         raise Missing("dockerd is not installed.", "apt-get install -y docker.io   (Debian, as root)")
-    _remove_stale(Path("/var/run/docker.pid"), "dockerd")
-    _remove_stale(Path("/var/run/docker/containerd/containerd.pid"), "containerd")
+    _remove_stale(RUN / "docker.pid", "dockerd")
+    _remove_stale(RUN / "docker" / "containerd" / "containerd.pid", "containerd")
     with LOG.open("ab") as log:
         return subprocess.Popen(
             [dockerd],
@@ -128,14 +130,14 @@ def _remove_stale(pid_file: Path, command: str) -> None:
 def _wait(process: subprocess.Popen[bytes] | None) -> None:
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
-        if answers():
+        if answers(SOCKET):
             return
         if process is not None and process.poll() is not None:
             break
         time.sleep(0.1)
     # Another set-up may have started the engine a moment before: then ours has left, and that one answers.
     time.sleep(1)
-    if answers():
+    if answers(SOCKET):
         return
     raise Missing(
         f"the Docker engine did not come up. The end of its log:\n{_tail()}",
