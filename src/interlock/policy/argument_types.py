@@ -26,8 +26,8 @@ _TAKES: Final[Mapping[str, frozenset[str]]] = {
 """Types of argument that an operator can evaluate; the operators of equality depend on their operand."""
 
 
-def find_argument(parameters: Schema, name: str) -> tuple[Schema | None, list[str]]:
-    """The schema of an argument, `options.mode` step by step; and the names known at the last step.
+def find_argument(parameters: Schema, name: str) -> tuple[Schema | None, str]:
+    """The schema of an argument, `options.mode` step by step; if there is none, a guess at what was meant.
 
     An object without `properties` takes any key, and so gives an empty schema, which fits everything.
     """
@@ -41,8 +41,8 @@ def find_argument(parameters: Schema, name: str) -> tuple[Schema | None, list[st
             extras = [option.get("additionalProperties") for option in options]
             schema = next((extra for extra in extras if isinstance(extra, Mapping)), {})
         else:
-            return None, sorted(properties)
-    return schema, []
+            return None, did_you_mean(key, properties)
+    return schema, ""
 
 
 def _is_open(schema: Schema) -> bool:

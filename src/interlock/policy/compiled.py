@@ -45,7 +45,10 @@ class ConditionsOutcome:
     """The first that did not hold, in words."""
 
 
-@dataclass(frozen=True)
+_COVERED: Final = ConditionsOutcome(True, 0, ())
+
+
+@dataclass(frozen=True, eq=False)
 class CompiledRule:
     """A rule and its clauses."""
 
@@ -57,6 +60,11 @@ class CompiledRule:
     def id(self) -> str:
         """The rule's id."""
         return self.rule.id
+
+    @cached_property
+    def denies(self) -> bool:
+        """Whether it is a deny rule."""
+        return self.rule.effect == "deny"
 
     @cached_property
     def strict(self) -> bool:
@@ -74,33 +82,52 @@ class CompiledRule:
         return frozenset(self.rule.requester or (("user:*",) if self.rule.effect != "deny" else (ANYONE,)))
 
     @cached_property
-    def tools(self) -> tuple[tuple[str, ...], ...]:
-        """Tool patterns as segments."""
-        return tuple(tuple(pattern.split(".")) for pattern in self.rule.tool or ("**",))
+    def tool_names(self) -> frozenset[str]:
+        """Tools that are named without a wildcard."""
+        return frozenset(pattern for pattern in self.rule.tool or () if "*" not in pattern)
+
+    @cached_property
+    def tool_patterns(self) -> tuple[tuple[str, ...], ...]:
+        """The patterns with a wildcard, as segments."""
+        return tuple(tuple(pattern.split(".")) for pattern in self.rule.tool or ("**",) if "*" in pattern)
+
+    @cached_property
+    def actions(self) -> frozenset[str]:
+        """Actions that are named; `*` is every one."""
+        return frozenset(self.rule.action)
+
+    @cached_property
+    def tenants(self) -> frozenset[str]:
+        """Tenants that are named; `*` is every one."""
+        return frozenset(self.rule.tenant)
 
     def covers_tool(self, view: RequestView) -> bool:
-        """Whether a tool pattern covers the tool."""
-        return any(segments_match(pattern, view.tool) for pattern in self.tools)
+        """Whether the tool is named or a pattern covers it."""
+        if view.tool in self.tool_names:
+            return True
+        return any(segments_match(pattern, view.tool_segments) for pattern in self.tool_patterns)
 
     def covers_action(self, view: RequestView) -> bool:
         """Whether the action is named, or all are."""
-        return "*" in self.rule.action or view.request.action in self.rule.action
+        return view.action in self.actions or "*" in self.actions
 
     def covers_agent(self, view: RequestView) -> bool:
         """Whether the agent, or a group or role that it has, is named."""
-        return ANYONE in self.agents or "agent:*" in self.agents or not self.agents.isdisjoint(view.agent_names)
+        if not self.agents.isdisjoint(view.agent_names):
+            return True
+        return ANYONE in self.agents or "agent:*" in self.agents
 
     def covers_requester(self, view: RequestView) -> bool:
         """Whether the person is named; to allow or ask, it must also be a known user of the tenant."""
-        if self.rule.effect != "deny" and not view.known:
+        if not view.known and not self.denies:
             return False
-        if ANYONE in self.requesters or ("user:*" in self.requesters and view.known):
+        if not self.requesters.isdisjoint(view.requester_names):
             return True
-        return not self.requesters.isdisjoint(view.requester_names)
+        return ANYONE in self.requesters or ("user:*" in self.requesters and view.known)
 
     def covers_tenant(self, view: RequestView) -> bool:
         """Whether the tenant is named, or all are."""
-        return "*" in self.rule.tenant or view.request.tenant in self.rule.tenant
+        return view.tenant in self.tenants or "*" in self.tenants
 
     def covers_resource(self, view: RequestView) -> bool:
         """Whether a resource pattern covers the resource; unclear counts as the rule's effect demands."""
@@ -108,6 +135,8 @@ class CompiledRule:
 
     def resource_outcome(self, view: RequestView) -> ConditionsOutcome:
         """The same, with the error where the resource has no strict form."""
+        if self.rule.resource == ("*",):
+            return _COVERED
         error = ""
         for pattern in self.rule.resource:
             try:

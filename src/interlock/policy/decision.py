@@ -51,9 +51,8 @@ def _decision(bundle: Bundle, judgement: Judgement, verdict: Any, reason: str, *
 
 
 def _default_deny(bundle: Bundle, judgement: Judgement) -> Decision:
-    # A deny rule that does not match is not near to allowing anything.
-    could_allow = (n for n in near_rules(bundle, judgement.view) if bundle.rule_by_id[n.rule].rule.effect != "deny")
-    nearest: NearestRule | None = next(could_allow, None)
+    near = near_rules(bundle, judgement.view, count=1, denying=False)
+    nearest: NearestRule | None = near[0] if near else None
     if nearest is None:
         reason = "No rule allows this call, and there is no rule that allows anything: ask the policy's owner."
         return _decision(bundle, judgement, "deny", reason)

@@ -46,7 +46,7 @@ def explain(bundle: Bundle, request: AccessRequest) -> Explanation:
     matched = tuple(
         MatchedRule(rule=r.id, effect=r.rule.effect, owner=r.rule.owner, source=r.source) for r in judgement.matched
     )
-    near = () if judgement.view.invalid else tuple(near_rules(bundle, judgement.view)[:MAX_NEAR])
+    near = () if judgement.view.invalid else near_rules(bundle, judgement.view, count=MAX_NEAR, denying=True)
     return Explanation(
         decision=decision_of(bundle, judgement),
         deciding=matched[0] if matched else None,

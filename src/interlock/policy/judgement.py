@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from interlock.errors import IntegrityError
 from interlock.policy.bundle import Bundle
@@ -64,18 +66,25 @@ def judge(bundle: Bundle, request: AccessRequest) -> Judgement:
     return Judgement(view, deciding, tuple(matched), tuple(errors))
 
 
-def near_rules(bundle: Bundle, view: RequestView) -> list[NearestRule]:
-    """Rules that do not match, nearest first: those of which most clauses hold, the tool's counting first."""
-    misses = [miss for rule in bundle.rules if (miss := _miss(rule, view)) is not None]
-    misses.sort(key=lambda miss: miss.nearness, reverse=True)  # stable: equals stay strongest first
-    return [
+def near_rules(bundle: Bundle, view: RequestView, *, count: int, denying: bool) -> tuple[NearestRule, ...]:
+    """Rules that do not match, nearest first: those of which most clauses hold, the tool's counting first.
+
+    Args:
+        bundle: whose rules.
+        view: the request.
+        count: at most so many.
+        denying: whether deny rules count; they are not near to allowing anything.
+    """
+    rules = (rule for rule in bundle.rules if denying or not rule.denies)
+    misses = [miss for rule in rules if (miss := _miss(rule, view)) is not None]
+    # nlargest is stable: of equals, the stronger rule comes first
+    return tuple(
         NearestRule(rule=miss.rule.id, clause=_clause(miss.rule, miss.failed, view), source=miss.rule.source)
-        for miss in misses
-    ]
+        for miss in heapq.nlargest(count, misses, key=lambda miss: miss.nearness)
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class _Miss:
+class _Miss(NamedTuple):
     rule: CompiledRule
     failed: str
     """Name of the first clause that failed; `when` for a condition."""

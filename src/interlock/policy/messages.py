@@ -16,8 +16,13 @@ def messages(error: ValidationError, model: type[BaseModel], item: Any) -> Itera
     """Each error with the place inside the entry and a message that begins with the entry's own name."""
     named = item.get("id", item.get("name")) if isinstance(item, dict) else None
     prefix = f"{model.__name__.removesuffix('Entry').lower()} {named!r}: " if isinstance(named, str) else ""
-    for details in error.errors(include_url=False):
-        yield details["loc"], prefix + _message(details, model)
+    found = error.errors(include_url=False)
+    places = [details["loc"] for details in found]
+    for details in found:
+        # A list whose items are wrong is called too short as well, since none of them counts.
+        inner = any(place[:-1] == details["loc"] for place in places)
+        if details["type"] != "too_short" or not inner:
+            yield details["loc"], prefix + _message(details, model)
 
 
 def _message(details: ErrorDetails, model: type[BaseModel]) -> str:

@@ -114,11 +114,11 @@ def _tools(rule: CompiledRule, tools: Mapping[str, ToolSchema]) -> Iterator[str]
 def _argument(rule: CompiledRule, condition: Condition, tool: ToolSchema) -> Iterator[str]:
     if condition.argument is None:
         return
-    schema, known = find_argument(tool.parameters, condition.argument)
+    schema, guess = find_argument(tool.parameters, condition.argument)
     if schema is None:
         name = condition.argument
         always = "; the rule would match every call of it" if rule.strict else "; the rule could never match it"
-        yield f"tool {tool.name!r} has no argument {name!r}{did_you_mean(name, known)}{always}"
+        yield f"tool {tool.name!r} has no argument {name!r}{guess}{always}"
     elif text := condition_problem(condition, schema, tool.parameters):
         yield f"argument {condition.argument!r} of tool {tool.name!r}: {text}"
 

@@ -15,6 +15,9 @@ from interlock.policy.loader import load_bundle, policy_files
 CHECK_EVERY_S: Final = 0.25
 """Least seconds between two looks at the files."""
 
+FRESH_NS: Final = 1_000_000_000
+"""Files changed less than this ago are read again at the next look."""
+
 OnLoad = Callable[[Bundle], None]
 Stamp = tuple[tuple[str, int, int, int], ...]
 
@@ -40,6 +43,7 @@ class PolicySource:
         self.problem = ""
         self._lock = threading.Lock()
         self._stamp = self._look()
+        self._fresh = _is_fresh(self._stamp)
         self._checked = time.monotonic()
         self._bundle = load_bundle(folder)
         for callback in self.on_load:
@@ -62,7 +66,8 @@ class PolicySource:
 
     def _refresh(self) -> None:
         stamp = self._look()
-        if stamp != self._stamp:
+        if stamp != self._stamp or self._fresh:
+            self._fresh = _is_fresh(stamp)
             self._load(stamp)
         self._checked = time.monotonic()
 
@@ -71,7 +76,9 @@ class PolicySource:
             bundle = load_bundle(self.folder)
             if self._look() != stamp:
                 return  # still being written: the next look reads it
-            if bundle.digest != self._bundle.digest:
+            if bundle.digest == self._bundle.digest:
+                bundle = self._bundle
+            else:
                 for callback in self.on_load:
                     callback(bundle)
         except PolicyError as error:
@@ -96,3 +103,9 @@ def _stamp(path: Path) -> tuple[str, int, int, int]:
     except OSError:
         return str(path), 0, 0, 0
     return str(path), found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _is_fresh(stamp: Stamp) -> bool:
+    """Whether a file changed so lately that a second change could carry the same time and size: read it again."""
+    now = time.time_ns()
+    return any(abs(now - changed) < FRESH_NS for _, changed, _, _ in stamp)

@@ -18,7 +18,20 @@ class RequestView:
     object's text is the request's digest, and no expression of ours reads an attribute.
     """
 
-    __slots__ = ("agent_names", "digest", "invalid", "known", "memo", "request", "requester_names", "time", "tool")
+    __slots__ = (
+        "action",
+        "agent_names",
+        "digest",
+        "invalid",
+        "known",
+        "memo",
+        "request",
+        "requester_names",
+        "tenant",
+        "time",
+        "tool",
+        "tool_segments",
+    )
 
     def __init__(self, request: AccessRequest, people: People) -> None:
         """Convert.
@@ -30,7 +43,8 @@ class RequestView:
         self.request = request
         self.digest = digest_bytes(canonical(canonical_request(request)))
         self.invalid = _invalid(request)
-        self.tool = tuple(request.tool.split("."))
+        self.tool, self.action, self.tenant = request.tool, request.action, request.tenant
+        self.tool_segments = tuple(request.tool.split("."))
         self.time = None if self.invalid else request.time.astimezone(UTC)
         self.agent_names = people.names_of(request.agent)
         self.requester_names = people.names_of(request.requester)

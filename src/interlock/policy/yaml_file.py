@@ -62,7 +62,7 @@ def read_yaml(path: Path, label: str) -> YamlFile:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         found.problems.append(Problem(f"{label}:{line}", f"not YAML: {error.problem or error.context}"))
     except (YAMLError, OSError, ValueError, RecursionError) as error:
-        found.problems.append(Problem(f"{label}:1", f"cannot be read: {error}"))
+        found.problems.append(Problem(f"{label}:1", f"cannot be read: {' '.join(str(error).split())}"))
     return found
 
 
