@@ -1,0 +1,63 @@
+"""What docker-compose.yml promises of its services."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVICES: dict[str, dict[str, Any]] = YAML(typ="safe").load(ROOT / "docker-compose.yml")["services"]
+
+
+def mounts(service: str) -> list[str]:
+    return [str(mount) for mount in SERVICES[service].get("volumes", [])]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_service_is_closed(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert not service.get("privileged")
+    assert not service.get("ports")
+
+
+def test_only_executor_has_docker_socket() -> None:
+    assert [name for name in SERVICES if any("docker.sock" in mount for mount in mounts(name))] == ["executor"]
+
+
+def test_only_setup_adds_capabilities() -> None:
+    assert [name for name, service in SERVICES.items() if service.get("cap_add")] == ["setup"]
+    assert SERVICES["setup"]["network_mode"] == "none"
+
+
+def test_secrets_volume_has_one_service() -> None:
+    holders: dict[str, list[str]] = {}
+    for name in SERVICES:
+        for mount in mounts(name):
+            if "-secrets:" in mount and name != "setup":
+                holders.setdefault(mount.partition(":")[0], []).append(name)
+    assert holders == {
+        "postgres-secrets": ["postgres"],
+        "owner-secrets": ["migrate"],
+        "executor-secrets": ["executor"],
+        "graph-secrets": ["graph-worker"],
+        "client-secrets": ["client"],
+    }
+
+
+def test_mounts_of_the_project_are_read_only() -> None:
+    bound = [
+        mount for name in SERVICES for mount in mounts(name) if mount.startswith(("./", "${INTERLOCK_PROJECT"))
+    ]
+    assert len(bound) > 10
+    assert all(mount.endswith(":ro") for mount in bound)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_image_can_be_overridden(name: str) -> None:
+    assert str(SERVICES[name]["image"]).startswith("${INTERLOCK_")

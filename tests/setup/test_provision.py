@@ -1,0 +1,85 @@
+"""Which service of docker-compose.yml holds which key and which password."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVICES = ("postgres", "owner", "executor", "graph", "client", "temporal")
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="files are handed to other users, which needs root")
+
+
+def provision(volumes: Path) -> subprocess.CompletedProcess[str]:
+    script = ROOT / "images" / "services" / "interlock" / "provision.py"
+    environment = {**os.environ, "INTERLOCK_VOLUMES": str(volumes)}
+    return subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def volumes(tmp_path: Path) -> Path:
+    for service in SERVICES:
+        (tmp_path / service).mkdir()
+    done = provision(tmp_path)
+    assert done.returncode == 0, done.stderr
+    return tmp_path
+
+
+def files(volumes: Path, service: str) -> set[str]:
+    return {str(path.relative_to(volumes / service)) for path in (volumes / service).rglob("*") if path.is_file()}
+
+
+def test_private_keys_are_where_their_role_is(volumes: Path) -> None:
+    holders = {path.name: path.parts[-3] for path in volumes.rglob("*.key")}
+    assert holders == {"executor.key": "executor", "ledger.key": "executor", "api.key": "client"}
+
+
+def test_graph_worker_gets_public_keys_and_blobs(volumes: Path) -> None:
+    assert files(volumes, "graph") == {"blobs_url", "keys/api.pub", "keys/executor.pub", "keys/ledger.pub"}
+    assert "interlock_ledger" not in (volumes / "graph" / "blobs_url").read_text()
+
+
+def test_each_service_has_its_own_password(volumes: Path) -> None:
+    passwords = [path.read_text() for path in (volumes / "postgres").glob("*_password")]
+    assert len(set(passwords)) == len(passwords) == 5
+    for service in ("owner", "executor", "client", "graph"):
+        own = (volumes / "postgres" / f"{service}_password").read_text()
+        others = set(passwords) - {own}
+        said = "".join(path.read_text() for path in (volumes / service).glob("*_url"))
+        assert own in said
+        assert not any(other in said for other in others)
+
+
+def test_secrets_are_unreadable_for_others(volumes: Path) -> None:
+    for path in (*volumes.rglob("*.key"), *volumes.rglob("*_url")):
+        assert path.stat().st_mode & 0o077 == 0, path
+    assert (volumes / "client" / "keys" / "api.key").stat().st_uid == 10002
+    assert (volumes / "executor" / "keys" / "executor.key").stat().st_uid == 0
+
+
+def test_second_start_changes_nothing(volumes: Path) -> None:
+    before = {path: path.read_bytes() for path in volumes.rglob("*") if path.is_file()}
+    assert provision(volumes).returncode == 0
+    assert {path: path.read_bytes() for path in volumes.rglob("*") if path.is_file()} == before
+
+
+def test_lost_key_is_not_replaced(volumes: Path) -> None:
+    """New keys would leave every token on record unverifiable, and nobody would have been told."""
+    (volumes / "client" / "keys" / "api.key").unlink()
+    (volumes / "client" / "keys" / "api.pub").unlink()
+    done = provision(volumes)
+    assert done.returncode == 1
+    assert "'client' lost api.key" in done.stderr
+    assert not (volumes / "client" / "keys" / "api.key").exists()
+
+
+def test_exchanged_public_key_is_refused(volumes: Path) -> None:
+    (volumes / "graph" / "keys" / "api.pub").write_bytes((volumes / "graph" / "keys" / "ledger.pub").read_bytes())
+    done = provision(volumes)
+    assert done.returncode == 1
+    assert "is not the public key of" in done.stderr
