@@ -199,7 +199,10 @@ def test_two_casbins_refuse_to_start(load, tmp_path: Path):
     info = site / "casbin-1.43.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: casbin\nVersion: 1.43.0\n")
-    code = "import sys, pathlib; from interlock.policy import Bundle; Bundle.from_bytes(pathlib.Path(sys.argv[1]).read_bytes())"
+    code = (
+        "import sys, pathlib; from interlock.policy import Bundle\n"
+        "Bundle.from_bytes(pathlib.Path(sys.argv[1]).read_bytes())"
+    )
 
     def start(path: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-c", code, str(stored)]

@@ -120,7 +120,8 @@ def test_wrong_rule_is_refused_with_its_line(refused, load, rule, change, messag
         ("routes:\n  - {name: r, approvers: user:bob, expires_after: 4h, quorum: true}\n", "'quorum'"),
         ("routes:\n  - {name: r, approvers: agent:a, expires_after: 4h}\n", "must look like 'user:NAME'"),
         (
-            "groups:\n  - {name: g, members: agent:a}\nroutes:\n  - {name: r, approvers: group:g, expires_after: 4h}\n",
+            "groups:\n  - {name: g, members: agent:a}\n"
+            "routes:\n  - {name: r, approvers: group:g, expires_after: 4h}\n",
             "'agent:a' would approve: only people approve",
         ),
         ("profiles:\n  - {name: p, memory_mib: '512'}\n", "'memory_mib' must be a valid integer"),

@@ -183,11 +183,13 @@ def test_bytes_decide_alike(rules, asked):
 def test_no_file_crashes_the_loader(tmp_path: Path, text, data):
     for content in (text.encode("utf-8", "surrogatepass"), data, b"rules:\n  - " + data):
         (tmp_path / "x.yaml").write_bytes(content)
+        problems: tuple[str, ...] = ()
         try:
             load_bundle(tmp_path)
         except PolicyError as error:
-            assert all(problem.startswith(f"{tmp_path.name}/x.yaml:") for problem in error.problems)
-            assert all("\n" not in problem for problem in error.problems)
+            problems = error.problems
+        assert all(problem.startswith(f"{tmp_path.name}/x.yaml:") for problem in problems)
+        assert all("\n" not in problem for problem in problems)
 
 
 json_values = st.recursive(

@@ -26,6 +26,7 @@ class Condition(Closed):
     """Name of a call's argument; `options.mode` reaches into an object by key, never by attribute."""
     attribute: Attribute | None = None
     """Something of the request besides its arguments."""
+    # The defaults below mean nothing: what counts is which keys are given.
     eq: Scalar = None
     """Equal, of the same type."""
     ne: Scalar = None
@@ -68,7 +69,8 @@ class Condition(Closed):
             raise ValueError(
                 f"a condition needs exactly one operator, found {listed}; known: {', '.join(OPERATORS)}"
             )
-        if (self.attribute == "time") != (operators[0] == "time_between") or self.time_between_is_null:
+        no_window = operators[0] == "time_between" and self.time_between is None
+        if (self.attribute == "time") != (operators[0] == "time_between") or no_window:
             raise ValueError(
                 "attribute 'time' goes with the operator 'time_between', and neither without the other"
             )
@@ -78,11 +80,6 @@ class Condition(Closed):
     def given(self) -> frozenset[str]:
         """Names of the keys that were written."""
         return frozenset(_written(name) for name in self.model_fields_set)
-
-    @property
-    def time_between_is_null(self) -> bool:
-        """Whether the window was written as null."""
-        return "time_between" in self.given and self.time_between is None
 
     @property
     def operator(self) -> str:
