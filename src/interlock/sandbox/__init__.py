@@ -2,7 +2,27 @@
 
 from interlock.sandbox.call import Limit, SandboxCall, SandboxResult
 from interlock.sandbox.checks import Check
+from interlock.sandbox.cleaning import clean
 from interlock.sandbox.compiler import ToolProblem, compile_tools
-from interlock.sandbox.driver import Driver
+from interlock.sandbox.docker_driver import DockerDriver
+from interlock.sandbox.driver import Driver, make_driver
+from interlock.sandbox.examine import doctor
+from interlock.sandbox.images import build_image, image_id
+from interlock.sandbox.in_process import InProcessDriver
 
-__all__ = ["Check", "Driver", "Limit", "SandboxCall", "SandboxResult", "ToolProblem", "compile_tools"]
+__all__ = [
+    "Check",
+    "DockerDriver",
+    "Driver",
+    "InProcessDriver",
+    "Limit",
+    "SandboxCall",
+    "SandboxResult",
+    "ToolProblem",
+    "build_image",
+    "clean",
+    "compile_tools",
+    "doctor",
+    "image_id",
+    "make_driver",
+]

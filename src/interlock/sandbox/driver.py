@@ -1,10 +1,13 @@
-"""The port that the executor runs calls through."""
+"""The port that the executor runs calls through, and which driver the settings ask for."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
 from interlock.sandbox.call import SandboxCall, SandboxResult
+from interlock.sandbox.docker_driver import DockerDriver
+from interlock.sandbox.in_process import InProcessDriver
+from interlock.settings import Settings
 from interlock.types import Blobs, Profile
 
 
@@ -19,9 +22,11 @@ class Driver(Protocol):
             blobs: where workspace files come from, and changed files and artifacts go to.
 
         Raises:
-            SandboxUnavailable: no engine, no image, or a control did not hold; the tool did not start.
+            SandboxUnavailable: no engine, no image, or a control does not hold; the tool did not start.
             Conflict: this call already has a container.
             InvalidInput: the workspace or the arguments exceed what the profile takes; the tool did not start.
+            IntegrityError: a workspace file is not in the blobs; the tool did not start.
+            LedgerUnavailable: the blobs cannot be read or written.
         """
         ...
 
@@ -36,3 +41,12 @@ class Driver(Protocol):
     def contained(self, profile: Profile) -> bool:
         """Whether nothing can leave a sandbox of this profile but its result."""
         ...
+
+
+def make_driver(settings: Settings) -> Driver:
+    """The driver that the settings name. It meets the engine at its first call.
+
+    Raises:
+        Refused: the in-process driver outside tests and benchmarks.
+    """
+    return InProcessDriver(settings) if settings.sandbox_driver == "in_process" else DockerDriver(settings)
