@@ -99,7 +99,7 @@ def _kept(root: Path, content: Digest, cache: Path | None, graph_check: str) -> 
     if cache is None:
         return None
     engine = digest_of(
-        [[str(p), p.stat().st_mtime_ns] for p in sorted(Path(interlock.__file__).parent.rglob("*.py"))]
+        [[str(p), str(p.stat().st_mtime_ns)] for p in sorted(Path(interlock.__file__).parent.rglob("*.py"))]
     )
     key = digest_of([str(root), content, engine, sys.version, graph_check])
     return cache / f"description-{key.removeprefix('sha256:')[:32]}.json"

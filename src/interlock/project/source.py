@@ -6,7 +6,7 @@ import ast
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from interlock.project.mount import FOLDERS, NAMESPACE
+from interlock.project.mount import NAMESPACE
 from interlock.project.problem import Problem
 
 
@@ -66,15 +66,18 @@ def content_imports(source: Source, modules: Collection[tuple[str, str]]) -> Ite
         modules: (folder, name) of every content module.
     """
     for node, module, names in imports(source):
-        candidates = [module, *(f"{module}.{name}" for name in names)]
-        for candidate in candidates:
-            folder, _, name = candidate.removeprefix(f"{NAMESPACE}.").lstrip(".").partition(".")
-            inside = candidate.startswith((".", f"{NAMESPACE}."))
-            if (folder, name.split(".")[0]) in modules or (
-                inside and (folder in FOLDERS or module.startswith("."))
-            ):
-                what = (
-                    f"the tool {name!r}, which runs only in a sandbox" if folder == "tools" and name else "content"
-                )
+        # The names first: they are what says which file of a folder is meant.
+        for candidate in (*(f"{module}.{name}" for name in names), module):
+            if what := _content(candidate, modules):
                 yield source.problem(node, f"imports {what}; content names other content by string")
                 break
+
+
+def _content(module: str, modules: Collection[tuple[str, str]]) -> str:
+    """What of the project a module name means; empty for a module from elsewhere."""
+    inside = module.startswith((".", f"{NAMESPACE}."))
+    folder, _, rest = module.removeprefix(f"{NAMESPACE}.").lstrip(".").partition(".")
+    name = rest.split(".")[0]
+    if folder == "tools" and (folder, name) in modules:
+        return f"the tool {name!r}, which runs only in a sandbox"
+    return "content" if inside or (folder, name) in modules else ""

@@ -1,7 +1,5 @@
 """A fraction of a second has one to six digits, as in datetime.strptime."""
 
-from datetime import datetime
-
 import parse
 import pytest
 
@@ -13,7 +11,7 @@ def test_every_precision_is_read(fraction: str) -> None:
     text = f"2024-02-29 23:59:58.{fraction}"
     found = parse.parse("{at:" + FORMAT + "}", text)
     assert found is not None, f"{text!r} does not match %f"
-    assert found["at"] == datetime.strptime(text, FORMAT)
+    assert found["at"].isoformat(timespec="microseconds") == f"2024-02-29T23:59:58.{fraction.ljust(6, '0')}"
 
 
 @pytest.mark.parametrize("fraction", ["", "1234567"])
