@@ -9,7 +9,8 @@ import pytest
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parents[2]
-SERVICES: dict[str, dict[str, Any]] = YAML(typ="safe").load(ROOT / "docker-compose.yml")["services"]
+FILE: dict[str, dict[str, Any]] = YAML(typ="safe").load(ROOT / "docker-compose.yml")
+SERVICES: dict[str, Any] = FILE["services"]
 
 
 def mounts(service: str) -> list[str]:
@@ -61,3 +62,9 @@ def test_mounts_of_the_project_are_read_only() -> None:
 @pytest.mark.parametrize("name", SERVICES)
 def test_image_can_be_overridden(name: str) -> None:
     assert str(SERVICES[name]["image"]).startswith("${INTERLOCK_")
+
+
+def test_only_graph_worker_has_a_way_out() -> None:
+    """Nothing else talks to a model provider, so nothing else gets a network that leads outside."""
+    outward = {name for name, network in FILE["networks"].items() if not network.get("internal")}
+    assert [name for name in SERVICES if outward & set(SERVICES[name].get("networks", []))] == ["graph-worker"]
