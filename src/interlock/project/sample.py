@@ -1,4 +1,4 @@
-"""Real work for the reference project: a released package with a known bug, and this machine's logs.
+"""Real work for agent `fixer`: the workspace of a released package with a known bug.
 
 A sample is a folder with `source.json` (package, version, digest), `issue.md` and a regression test. None of the
 package's code is kept: it is downloaded, and refused where its digest is another.
@@ -23,9 +23,6 @@ from interlock.types.access import Closed
 
 REGRESSION_TEST: Final = "regression_test.py"
 LARGEST_SDIST: Final = 2 * 1024 * 1024
-LARGEST_LOG: Final = 200_000
-LOGS: Final = ("dpkg.log", "alternatives.log", "bootstrap.log", "apt/history.log", "apt/term.log", "fontconfig.log")
-"""Below /var/log: logs of package management, which hold no secrets and that every Debian machine has some of."""
 _WHEN: Final = "2024-01-01T00:00:00Z"
 _DOWNLOAD_S: Final = 120
 
@@ -198,31 +195,3 @@ def _run(
     if must_succeed and done.returncode != 0:
         raise Unreachable(f"{what} failed: {said.strip()[-500:]}")
     return said.strip()
-
-
-def prepare_logs(into: Path, logs: Path = Path("/var/log")) -> list[Path]:
-    """Copy this machine's logs of package management to `into/logs`; of a long one, the last lines.
-
-    Returns:
-        The copies, relative to `into`.
-
-    Raises:
-        Conflict: `into` has something in it.
-        InvalidInput: there is no such log.
-    """
-    if into.exists() and any(into.iterdir()):
-        raise Conflict(f"{str(into)!r} is not empty; nothing was changed", next_step="name another folder")
-    copied = []
-    for name in LOGS:
-        try:
-            data = (logs / name).read_bytes()
-        except OSError:
-            continue
-        if data and b"\0" not in data:
-            place = into / "logs" / name
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(data if len(data) <= LARGEST_LOG else data[-LARGEST_LOG:].split(b"\n", 1)[-1])
-            copied.append(place.relative_to(into))
-    if not copied:
-        raise InvalidInput(f"{str(logs)!r} holds none of {', '.join(LOGS)}", next_step="give a folder that does")
-    return copied
