@@ -9,7 +9,7 @@ from interlock.sandbox.checks import Check
 from interlock.sandbox.options import MIB, USER
 from interlock.types import Profile
 
-_FIX: Final = "rebuild the image with `interlock sandbox build --force`; then see docs/operations/sandbox.md"
+_FIX: Final = "run `interlock sandbox build --force`; if it stays, the engine is set up weaker than this needs"
 _NO_CAPABILITIES: Final = {"0000000000000000"}
 
 

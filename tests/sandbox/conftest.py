@@ -1,0 +1,131 @@
+"""A real engine, a real image, and a short way to run a tool written in a test."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+import textwrap
+from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from interlock.sandbox import DockerDriver, SandboxCall, SandboxResult, build_image
+from interlock.settings import Settings
+from interlock.types import FileEntry, Profile, Tree
+
+RunTool = Callable[..., Coroutine[Any, Any, SandboxResult]]
+
+
+class MemoryBlobs:
+    """Content by digest, in memory."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+
+    def put(self, data: bytes) -> str:
+        digest = "sha256:" + hashlib.sha256(data).hexdigest()
+        self.kept[digest] = data
+        return digest
+
+    def get(self, digest: str) -> bytes:
+        return self.kept[digest]
+
+    def has(self, digest: str) -> bool:
+        return digest in self.kept
+
+    def tree(self, files: dict[str, bytes], executable: tuple[str, ...] = ()) -> Tree:
+        """A workspace of these files."""
+        return Tree(
+            files={
+                path: FileEntry(digest=self.put(data), size=len(data), executable=path in executable)
+                for path, data in files.items()
+            }
+        )
+
+    def contents(self, tree: Tree) -> dict[str, bytes]:
+        """Path → bytes."""
+        return {path: self.get(entry.digest) for path, entry in tree.files.items()}
+
+
+def make_call(body: str, **given: Any) -> SandboxCall:
+    """A call of the tool `t`: a whole source if it has `@tool`, else the body of a function without arguments."""
+    text = textwrap.dedent(body)
+    if "@tool" not in text:
+        returns = given.pop("returns", "None")
+        text = (
+            f"import os, sys, time, socket, subprocess\nfrom interlock import tool, artifact\n\n\n"
+            f'@tool(action="execute")\ndef t() -> {returns}:\n    """Do it."""\n{textwrap.indent(text, "    ")}'
+        )
+    limits = {"name": "default", "time_s": 20, "memory_mib": 128, **given.pop("limits", {})}
+    return SandboxCall(
+        **{
+            "call_id": f"run-{secrets.token_hex(6)}:c1",
+            "run": "run",
+            "tool": "t",
+            "source": text.encode(),
+            "path": "tools/t.py",
+            "profile": Profile(**limits),
+            **given,
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return Settings(root=Path(__file__).parents[2], state=tmp_path_factory.mktemp("state"))
+
+
+@pytest.fixture(scope="session")
+def image(settings: Settings) -> str:
+    return build_image(settings)
+
+
+@pytest.fixture(scope="session")
+def engine() -> docker.APIClient:
+    return docker.APIClient(**docker.utils.kwargs_from_env(), version="auto")
+
+
+@pytest.fixture
+async def driver(settings: Settings, image: str) -> AsyncIterator[DockerDriver]:
+    one = DockerDriver(settings)
+    yield one
+    await one.close()
+
+
+@pytest.fixture
+def blobs() -> MemoryBlobs:
+    return MemoryBlobs()
+
+
+@pytest.fixture
+def left_of(engine: docker.APIClient) -> Callable[[str], list[str]]:
+    """Names of the containers that a call left behind."""
+
+    def find(call_id: str) -> list[str]:
+        found = engine.containers(all=True, filters={"label": f"interlock.call={call_id}"})
+        return [row["Names"][0] for row in found]
+
+    return find
+
+
+@pytest.fixture
+def run_tool(driver: DockerDriver, blobs: MemoryBlobs, left_of: Callable[[str], list[str]]) -> RunTool:
+    """Run a body of code as a tool; afterwards no container of it may be left."""
+
+    async def run(body: str, **given: Any) -> SandboxResult:
+        call = make_call(body, **given)
+        result = await driver.run(call, blobs)
+        assert await asyncio.to_thread(left_of, call.call_id) == []
+        assert (result.value is not None) == (result.status == "ok")
+        return result
+
+    return run
+
+
+@pytest.fixture(name="make_call", scope="session")
+def _make_call() -> Callable[..., SandboxCall]:
+    return make_call
