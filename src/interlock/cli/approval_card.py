@@ -1,0 +1,72 @@
+"""A card on a terminal, and as plain text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from interlock.cli import say
+
+if TYPE_CHECKING:
+    from interlock.approval.card import Card
+    from interlock.approval.changes import FileChange
+
+_VERDICTS = {
+    "call": "approve, edit or reject",
+    "question": "respond or reject",
+    "unknown": "approve (run it again), respond (it was done) or reject (it failed)",
+}
+
+
+def print_card(card: Card) -> None:
+    """Print everything on the card; nothing is cut."""
+    say.line(card.sentence, style="bold")
+    say.line()
+    _facts(card)
+    for warning in card.warnings:
+        say.line(f"WARNING: {warning}", style="bold red")
+    say.line()
+    say.line("Arguments, exactly:", style="bold")
+    for argument in card.arguments:
+        if argument.text.startswith("| "):
+            say.line(f"  {argument.name}:")
+            say.line("\n".join(f"    {text}" for text in argument.text.split("\n")))
+        else:
+            say.line("\n".join(_indented(f"{argument.name}: {argument.text}")))
+    if card.changes is not None:
+        _changes(card.changes)
+
+
+def _indented(text: str) -> list[str]:
+    return [f"  {line}" for line in text.split("\n")]
+
+
+def _facts(card: Card) -> None:
+    until = card.expires_at.strftime("%Y-%m-%d %H:%M:%SZ")
+    for name, text in (
+        ("request", card.request_id),
+        ("run", card.run),
+        ("agent", f"{card.agent}, for {card.requester}"),
+        ("call", f"{card.tool} ({card.call_id})"),
+        ("digest", card.call_digest),
+        ("rule", card.rule),
+        ("why", card.reason),
+        ("route", f"{card.route}: {card.quorum} of {', '.join(card.approvers)}"),
+        ("deadline", f"{until} ({say.left(card.seconds_left)} left; then it is denied)"),
+        ("decide", _VERDICTS[card.kind]),
+    ):
+        say.line(f"{name + ':':<10} {text}")
+
+
+def _changes(changes: tuple[FileChange, ...]) -> None:
+    say.line()
+    if not changes:
+        say.line("Changes of files since the run began: none", style="bold")
+        return
+    say.line(f"Changes of files since the run began: {len(changes)} file(s)", style="bold")
+    for change in changes:
+        counts = f" +{change.added} -{change.removed}" if change.text else ""
+        note = f" ({change.note})" if change.note else ""
+        say.line()
+        say.line(f"{change.kind} {change.path}{counts}{note}", style="bold")
+        for text in change.text.split("\n") if change.text else ():
+            say.line(text, style={"+": "green", "-": "red", "@": "cyan"}.get(text[:1], ""))

@@ -1,0 +1,104 @@
+"""The command line. Exit codes: 0 ok, 1 a gate failed or something was refused, 2 usage, 3 a part is unreachable."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+import interlock
+from interlock.cli import (
+    agent,
+    approval,
+    dev,
+    doctor,
+    keys,
+    policy,
+    project,
+    replay,
+    run,
+    run_content,
+    run_control,
+    run_start,
+    run_wait,
+    sandbox,
+    say,
+    tool,
+    tool_call,
+    worker,
+)
+from interlock.cli.options import JSON_WANTED
+from interlock.errors import InterlockError
+
+
+class Root(TyperGroup):
+    """Turns the engine's errors into messages and exit codes; a traceback is for `--debug`."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except InterlockError as error:
+            if ctx.params.get("debug"):
+                raise
+            _tell(error, as_json=bool(ctx.meta.get(JSON_WANTED)))
+            raise typer.Exit(error.exit_code) from error
+
+
+def _tell(error: InterlockError, *, as_json: bool) -> None:
+    if as_json:
+        kind = type(error).__name__
+        say.document({"error": {"kind": kind, "reason": error.reason, "next_step": error.next_step}})
+    say.note(f"error: {error.reason}", style="bold red")
+    if error.next_step:
+        say.note(f"next: {error.next_step}", style="")
+
+
+app = typer.Typer(
+    cls=Root,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich" if sys.stdout.isatty() else None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        say.line(f"interlock {interlock.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback where something fails.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """A runtime in which AI agents do real work and cannot do what nobody allowed."""
+
+
+for part in (project, dev, worker, doctor, replay):
+    part.add_to(app)
+app.add_typer(run.app, name="run")
+for part in (run_start, run_wait, run_control, run_content):
+    part.add_to(run.app)
+app.add_typer(approval.app, name="approval")
+app.add_typer(policy.app, name="policy")
+app.add_typer(agent.app, name="agent")
+app.add_typer(tool.app, name="tool")
+tool_call.add_to(tool.app)
+app.add_typer(sandbox.app, name="sandbox")
+app.add_typer(keys.app, name="keys")
+
+
+def main() -> None:
+    """Entry point of `interlock`."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

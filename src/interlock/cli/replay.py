@@ -1,0 +1,97 @@
+"""`interlock replay`: does the record of a run hold?"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from interlock.cli import say
+from interlock.cli.options import AsJson, Run
+from interlock.cli.session import opened, settings
+
+if TYPE_CHECKING:
+    from interlock.run.replay import Difference, Verdict
+
+
+def replay(
+    run: Run,
+    ledger_url: Annotated[str, typer.Option(help="Another ledger than the project's.")] = "",
+    blobs_url: Annotated[str, typer.Option(help="Another blob store than the project's.")] = "",
+    history: Annotated[
+        Path | None, typer.Option(help="A history that `interlock run history` wrote, instead of Temporal's.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compute a run's record again: history, chain, blobs, decisions, approvals, receipts.
+
+    Exit 0: verified. Exit 1: something differs; the first event that does is named first.
+    """
+    own = settings(ledger_url=ledger_url, blobs_url=blobs_url)
+    with say.working("replaying", quiet=as_json):
+        verdict = asyncio.run(_replayed(own, run, history))
+    if as_json:
+        say.document(_as_json(verdict))
+    else:
+        _tell(verdict)
+    if not verdict.verified:
+        raise typer.Exit(1)
+
+
+async def _replayed(own: Any, run: str, file: Path | None) -> Verdict:
+    from temporalio.client import WorkflowHistory
+
+    from interlock.cli.resolve import run_of
+    from interlock.errors import InvalidInput
+    from interlock.run.replay import fetch_history, replay
+    from interlock.run.worker import Content, connect
+
+    with opened(own) as (ledger, blobs):
+        run = run_of(ledger, run)
+        if file is None:
+            history = await fetch_history(await connect(own), run)
+        else:
+            try:
+                history = WorkflowHistory.from_json(run, file.read_text("utf-8"))
+            except Exception as error:  # whatever the file holds, it is not a history
+                raise InvalidInput(f"--history: {str(file)!r} is not a history: {error}"[:500]) from error
+        return await replay(run, own, ledger, blobs, history=history, content=Content.load(own.root))
+
+
+def _tell(verdict: Verdict) -> None:
+    if verdict.verified:
+        so_far = " so far (it has not ended)" if verdict.open else ""
+        say.line(f"verified: run {verdict.run}{so_far}", style="bold green")
+        say.line(
+            f"{verdict.events} events recomputed; {verdict.decisions} decisions made again, "
+            f"{verdict.approvals} approvals and {verdict.receipts} receipts checked"
+        )
+        return
+    say.line(f"NOT verified: run {verdict.run}", style="bold red")
+    if verdict.first is None:
+        say.line("the ledger has no events of it")
+        return
+    say.line(f"first difference: {_difference(verdict.first)}", style="red")
+    for other in verdict.differences:
+        if other is not verdict.first:
+            say.line(f"also: {_difference(other)}")
+
+
+def _difference(found: Difference) -> str:
+    where = f"event {found.seq} ({found.kind})" if found.seq >= 0 else found.kind
+    field = f", field {found.field}" if found.field else ""
+    return f"{where}{field}: {found.message} [{found.check}]"
+
+
+def _as_json(verdict: Verdict) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    first = asdict(verdict.first) if verdict.first else None
+    return {**asdict(verdict), "verified": verdict.verified, "first": first}
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command()(replay)

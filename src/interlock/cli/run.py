@@ -1,0 +1,113 @@
+"""`interlock run list` and `show`: what the ledger says of runs."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from interlock.cli import say
+from interlock.cli.options import AsJson, Run, group
+from interlock.cli.session import opened, settings
+from interlock.errors import InvalidInput, LedgerUnavailable
+
+if TYPE_CHECKING:
+    from interlock.audit import RunRow
+    from interlock.settings import Settings
+
+app = group("Start, follow and control runs.")
+_HEADERS = ("run", "status", "workflow", "requester", "started", "events", "waits for")
+
+
+@app.command("list")
+def list_(
+    status: Annotated[
+        str, typer.Option(help="Only these: running, paused, waiting, completed, failed or cancelled.")
+    ] = "",
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 20,
+    before: Annotated[str, typer.Option(help="The cursor that the page before ended with.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """List runs, newest first."""
+    from typing import get_args
+
+    from interlock.audit import RunStatus
+    from interlock.cli.choices import among
+
+    wanted: Any = among(status, get_args(RunStatus), "--status") if status else None
+    with opened(settings()) as (ledger, _):
+        rows = ledger.runs(limit=limit, before=before, status=wanted)
+    following = rows[-1].cursor if len(rows) == limit else ""
+    if as_json:
+        say.document({"runs": [asdict(row) for row in rows], "before": following})
+        return
+    if not rows:
+        say.line("no runs")
+        return
+    say.table(_HEADERS, [_row(row) for row in rows])
+    if following:
+        say.note(f"more: interlock run list --before {following!r}")
+
+
+def _row(row: RunRow) -> tuple[str, ...]:
+    started = row.started_at.strftime("%Y-%m-%d %H:%M:%SZ")
+    waits = f"{row.waiting} approval(s)" if row.waiting else ""
+    return (row.run, row.status, row.workflow, row.requester, started, str(row.count), waits)
+
+
+@app.command()
+def show(
+    run: Run,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Whole digests, arguments and texts.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show a run's timeline: each event in one line, with what it means."""
+    from interlock.cli.resolve import run_of
+
+    own = settings()
+    try:
+        with opened(own) as (ledger, blobs):
+            run = run_of(ledger, run)
+            row, events = ledger.run(run), ledger.events(run)
+            if as_json:
+                say.document({**asdict(row), "events": [event.model_dump(mode="json") for event in events]})
+                return
+            _show(row, events, blobs, verbose=verbose)
+    except (InvalidInput, LedgerUnavailable):
+        # Its first events are committed with its first effect; until then only Temporal knows it.
+        if not asyncio.run(_only_started(own, run)):
+            raise
+        if as_json:
+            say.document({"run": run, "status": "running", "events": []})
+        else:
+            say.line(f"run {run} has just started; the ledger has no events of it yet")
+
+
+def _show(row: RunRow, events: Any, blobs: Any, *, verbose: bool) -> None:
+    from interlock.cli.timeline import Timeline
+
+    say.line(f"run {row.run}: {row.workflow} for {row.requester}, {row.status}", style="bold")
+    if row.detail:
+        say.line(f"detail: {row.detail}")
+    lines = Timeline(blobs, verbose=verbose)
+    for event in events:
+        say.line(lines.line(event), style=lines.style(event))
+    if row.waiting:
+        say.note(f"waits for {row.waiting} decision(s): interlock approval list")
+
+
+async def _only_started(own: Settings, run: str) -> bool:
+    """Whether Temporal has a run of this id that has not ended."""
+    from temporalio.client import WorkflowExecutionStatus
+    from temporalio.service import RPCError
+
+    from interlock.errors import Unreachable
+    from interlock.run.worker import connect
+
+    try:
+        found = await (await connect(own)).get_workflow_handle(run).describe()
+    except (RPCError, Unreachable, ValueError):
+        return False
+    return found.status == WorkflowExecutionStatus.RUNNING

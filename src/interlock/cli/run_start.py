@@ -1,0 +1,75 @@
+"""`interlock run start`: compile the project, import the files, start the run."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from interlock.cli import say
+from interlock.cli.choices import json_value
+from interlock.cli.options import AsJson, AsUser
+from interlock.cli.run_wait import conclude, wait_for
+from interlock.cli.session import acting, bundle_of, settings
+from interlock.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from interlock.run.contracts import RunOutcome
+
+
+def start(
+    name: Annotated[str, typer.Argument(help="A workflow, or an agent.")],
+    input_: Annotated[
+        str, typer.Option("--input", metavar="JSON|@FILE|-", help="The workflow's input, or the agent's task.")
+    ] = "",
+    task: Annotated[str, typer.Option(help="The agent's task as text, instead of --input.")] = "",
+    workspace: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="A folder whose files the run starts from; it is copied.")
+    ] = None,
+    as_user: AsUser = "",
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait for its end; the exit code is then its outcome.")
+    ] = False,
+    id_: Annotated[str, typer.Option("--id", help="The run's id; else one is made.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Start a run of a workflow or of an agent, for a person."""
+    if input_ and task:
+        raise InvalidInput("--task: give --input or --task, not both")
+    value = json_value(input_, "--input") if input_ else task
+    run, outcome = asyncio.run(_started(name, value, workspace, as_user, id_, wait=wait, quiet=as_json))
+    if outcome is not None:
+        conclude(outcome, as_json=as_json)
+    elif as_json:
+        say.document({"run": run})
+    else:
+        say.line(run)
+        say.note(f"follow it: interlock run wait {run}")
+
+
+async def _started(
+    name: str, value: Any, folder: Path | None, user: str, run: str, *, wait: bool, quiet: bool
+) -> tuple[str, RunOutcome | None]:
+    from interlock.cli.resolve import person_of
+    from interlock.run.compilation import compiled
+    from interlock.run.files import import_workspace
+
+    own = settings()
+    requester = person_of(bundle_of(own), own.tenant, user)
+    async with acting(own) as client:
+        with say.working("compiling the project", quiet=quiet):
+            manifest = await asyncio.to_thread(compiled, own, client.blobs)
+        workspace = await asyncio.to_thread(import_workspace, folder, client.blobs) if folder else ""
+        run = await client.start(manifest, name, value, requester=requester, workspace=workspace, run=run)
+        if not wait:
+            return run, None
+        if not quiet:
+            say.note(run)
+        return run, await wait_for(client, own, run, quiet=quiet)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command()(start)

@@ -1,0 +1,8 @@
+import typer
+
+from interlock.cli.options import group
+
+app = group("")
+
+
+def add_to(app: typer.Typer) -> None: ...

@@ -1,0 +1,96 @@
+"""One approval request as an approver must see it: from facts that were verified now, never from a read model.
+
+Whoever can write to the ledger's database could show an approver a harmless call. So the run's events are
+checked as the executor checks them (chain, signatures, decisions made again), and the card is built from what
+they prove. An approval then binds to the digest that the card was computed from.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from interlock.approval.card import Card, build_card
+from interlock.audit import ApprovalRow, Ledger
+from interlock.errors import IntegrityError, InterlockError, Unreachable
+from interlock.events import check_chain
+from interlock.policy import Bundle
+from interlock.run.proof import RunProof, Sources
+from interlock.settings import Settings
+from interlock.signing import load_verifier
+from interlock.types.approval import ApprovalRequest
+from interlock.types.blobs import Blobs
+
+
+def request_card(row: ApprovalRow, settings: Settings, ledger: Ledger, blobs: Blobs, *, now: datetime) -> Card:
+    """The card of a request.
+
+    Raises:
+        IntegrityError: the record of its run does not hold, or the request is not what the record proves.
+        Unreachable: a key or a store is missing.
+    """
+    proof = verified(row.run, settings, ledger, blobs)
+    request = proof.requests.get(row.request_id)
+    if request is None or request.call_digest not in proof.proposals:
+        raise IntegrityError(
+            f"request {row.request_id!r} is not shown: the events of run {row.run!r} have no such request",
+            next_step=f"do not approve it; interlock replay {row.run}",
+        )
+    _compare(row, request)
+    call = proof.call_of(proof.proposals[request.call_digest])
+    tool = proof.reach().tool(call.agent.removeprefix("agent:"), call.tool)
+    return build_card(
+        request, call, tool, blobs, base=proof.requester().workspace, reason=_reason(proof, request, row), now=now
+    )
+
+
+def verified(run: str, settings: Settings, ledger: Ledger, blobs: Blobs) -> RunProof:
+    """What the run's events prove, every claim checked.
+
+    Raises:
+        IntegrityError: names the first event that does not hold.
+        Unreachable: a key or a store is missing.
+    """
+
+    def bundle(digest: str) -> Bundle:
+        if not ledger.knows_bundle(digest):
+            raise Unreachable(f"policy bundle {digest} was never in force on an executor")
+        return Bundle.from_bytes(blobs.get(digest))
+
+    api, executor = load_verifier(settings.keys_folder, "api"), load_verifier(settings.keys_folder, "executor")
+    proof = RunProof(run, Sources(blobs, api, executor, bundle))
+    events = ledger.events(run)
+    try:
+        check_chain(events, run=run)
+        for event in events:
+            proof.feed(event)
+    except Unreachable:
+        raise
+    except InterlockError as error:
+        raise IntegrityError(
+            f"the record of run {run!r} does not hold: {error.reason}",
+            next_step=f"approve nothing of it; interlock replay {run}",
+        ) from error
+    return proof
+
+
+def _reason(proof: RunProof, request: ApprovalRequest, row: ApprovalRow) -> str:
+    """The policy's own words where the decision is about this call; the event's where it is about settling it."""
+    decision = proof.decisions.get(request.call_digest)
+    return decision.reason if decision is not None and request.kind != "unknown" else row.reason
+
+
+def _compare(row: ApprovalRow, request: ApprovalRequest) -> None:
+    for name, shown, proven in (
+        ("call digest", row.call_digest, request.call_digest),
+        ("kind", row.kind, request.kind),
+        ("subject", row.subject, request.subject),
+        ("rule", row.rule, request.rule),
+        ("route", row.route, request.route.name),
+        ("approvers", row.approvers, request.route.approvers),
+        ("deadline", row.expires_at, request.expires_at),
+    ):
+        if shown != proven:
+            raise IntegrityError(
+                f"request {row.request_id!r} is not shown: the inbox says {name} {shown!r}, the run {proven!r}",
+                next_step=f"do not approve it; interlock replay {row.run}",
+            )
