@@ -278,8 +278,10 @@ def workflow(
     """
 
     def mark(cls: W) -> W:
-        async def run(self: Workflow, request: RunInput) -> RunOutcome:
-            return await self.govern(request)
+        # Temporal leaves out only a `self` without annotation when it reads which type the input has.
+        async def run(self, request: RunInput) -> RunOutcome:  # type: ignore[no-untyped-def]
+            outcome: RunOutcome = await self.govern(request)
+            return outcome
 
         run.__qualname__, run.__module__ = f"{cls.__qualname__}.run", cls.__module__
         cls.run = temporal.run(run)
