@@ -48,4 +48,6 @@ def _why(labels: dict[str, str], *, all: bool) -> str:
 def _line(row: dict[str, Any], why: str) -> str:
     labels = row["Labels"]
     call = labels.get(options.LABEL_CALL, "")
-    return f"{row['Names'][0].lstrip('/')}{f' (call {call})' if call else ''}: {why}"
+    # A container that is half gone may have lost its name.
+    name = (row["Names"] or [row["Id"][:12]])[0].lstrip("/")
+    return f"{name}{f' (call {call})' if call else ''}: {why}"

@@ -63,8 +63,15 @@ class DockerDriver:
         arguments = request.check(call)
         image = call.image or self._image(call.profile)
         started_at, since = datetime.now(UTC), time.time()
-        container = self._open(call, image)
         outcome = Outcome(call, blobs)
+        try:
+            container = self._open(call, image)
+        except SandboxUnavailable:
+            if not running.stopped:
+                raise
+            # Killed while it started: that is an end of the call, not a want of the engine.
+            outcome.explain_death(stopped=True, out_of_memory=lambda: False)
+            return outcome.result(image=image, started_at=started_at, ended_at=datetime.now(UTC))
         try:
             running.holds(container)
             stream = container.stream

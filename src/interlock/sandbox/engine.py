@@ -11,7 +11,7 @@ import docker.errors
 import docker.utils
 import requests
 
-from interlock.errors import SandboxUnavailable
+from interlock.errors import InterlockError, SandboxUnavailable
 
 TIMEOUT_S: Final = 30
 MAX_CALLS: Final = 64
@@ -38,6 +38,9 @@ def engine_errors() -> Iterator[None]:
     """Say what is wrong with the engine instead of what is wrong with the HTTP connection to it."""
     try:
         yield
+    except InterlockError:
+        # Some are OSErrors too, and say already what is wrong.
+        raise
     except docker.errors.ImageNotFound as error:
         raise SandboxUnavailable(f"no sandbox image: {error.explanation}", next_step=BUILD_IMAGE) from error
     except docker.errors.APIError as error:

@@ -58,13 +58,21 @@ def fields(record: Any) -> dict[str, tuple[Any, bool]]:
     except Exception as error:
         raise AnnotationProblem(f"{show(record)}: {error}") from error
     if typing.is_typeddict(record):
-        return {name: (hint, name in record.__required_keys__) for name, hint in hints.items()}
+        return {name: (hint, _required(record, name, hint)) for name, hint in hints.items()}
     missing = dataclasses.MISSING
     return {
         field.name: (hints[field.name], field.default is missing and field.default_factory is missing)
         for field in dataclasses.fields(record)
         if field.init
     }
+
+
+def _required(record: Any, name: str, hint: Any) -> bool:
+    """Whether a TypedDict must have a key. Its own list is wrong where annotations were text when it was made."""
+    origin = typing.get_origin(hint)
+    if origin in (typing.Required, typing.NotRequired):
+        return origin is typing.Required
+    return name in record.__required_keys__
 
 
 def literals(annotation: Any) -> tuple[Any, ...]:
