@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from pydantic import JsonValue
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
@@ -16,7 +17,7 @@ from interlock.policy import Bundle, PolicySource, decide
 from interlock.run.arguments import load_arguments
 from interlock.run.catalogue import Scope, access_request, load_manifest
 from interlock.run.contracts import AgentFacts, DecideInput, DecideOutput, OpenRun, RunFacts
-from interlock.run.steps import DECIDE, OPEN_RUN
+from interlock.run.steps import DECIDE, KEEP, OPEN_RUN
 from interlock.types.access import canonical_request
 from interlock.types.blobs import Blobs
 from interlock.types.call import ToolCall
@@ -36,7 +37,7 @@ class Deciding:
 
     def activities(self) -> list[Callable[..., Any]]:
         """What the worker registers."""
-        return [self.open_run, self.decide]
+        return [self.open_run, self.keep, self.decide]
 
     @activity.defn(name=OPEN_RUN)
     async def open_run(self, request: OpenRun) -> RunFacts:
@@ -55,6 +56,14 @@ class Deciding:
             },
             writers=tuple(n for n, tool in manifest.tools.items() if tool.schema_.workspace == "write"),
         )
+
+    @activity.defn(name=KEEP)
+    async def keep(self, value: JsonValue) -> str:
+        """Store a value by its digest."""
+        try:
+            return self.blobs.put(canonical(value))
+        except InterlockError as error:
+            raise failure(error) from error
 
     @activity.defn(name=DECIDE)
     async def decide(self, request: DecideInput) -> DecideOutput:

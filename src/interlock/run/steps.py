@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
+from pydantic import JsonValue
 from temporalio import workflow
 from temporalio.common import RetryPolicy
 
@@ -21,6 +22,7 @@ from interlock.run.contracts import (
 
 DECIDE: Final = "interlock.decide"
 OPEN_RUN: Final = "interlock.open_run"
+KEEP: Final = "interlock.keep"
 EXECUTE: Final = "interlock.execute_call"
 COMMIT: Final = "interlock.commit_events"
 
@@ -47,6 +49,14 @@ async def open_run(request: OpenRun) -> RunFacts:
         retry_policy=_PATIENT,
     )
     return facts
+
+
+async def keep(value: JsonValue) -> str:
+    """Store a value's canonical bytes, so that an event may name it by digest; returns the digest."""
+    digest: str = await workflow.execute_local_activity(
+        KEEP, value, result_type=str, start_to_close_timeout=timedelta(seconds=30), retry_policy=_PATIENT
+    )
+    return digest
 
 
 async def decide(request: DecideInput) -> DecideOutput:

@@ -46,7 +46,7 @@ from interlock.run.contracts import (
 )
 from interlock.run.gate import RunGate
 from interlock.run.question import put
-from interlock.run.steps import commit, open_run
+from interlock.run.steps import commit, keep, open_run
 
 Status = Literal["completed", "failed", "cancelled"]
 
@@ -89,7 +89,7 @@ class Workflow:
             known = ", ".join(sorted(run.facts.agents))
             raise Refused(f"workflow {run.input.workflow!r} names no agent {name!r}; it names {known or 'none'}")
         subject = f"agent:{name}"
-        run.chain.record(AgentStarted, agent=subject, task=digest_of(task), model=run.facts.agents[name].model)
+        run.chain.record(AgentStarted, agent=subject, task=await keep(task), model=run.facts.agents[name].model)
         request = AgentTask(agent=name, run=run.input.run, manifest=run.input.manifest, task=task)
         try:
             outcome = await drive(graph(name), request, RunGate(run))
