@@ -1,7 +1,8 @@
-"""The command line. Exit codes: 0 ok, 1 a gate failed or something was refused, 2 usage, 3 a part is unreachable."""
+"""The command line. Exit codes: 0 ok, 1 a gate failed or a refusal, 2 usage, 3 a part is unreachable."""
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated, Any
 
@@ -56,12 +57,15 @@ def _tell(error: InterlockError, *, as_json: bool) -> None:
         say.note(f"next: {error.next_step}", style="")
 
 
+_WIDTH: Any = {} if sys.stdout.isatty() else {"terminal_width": 160, "max_content_width": 160}
+
 app = typer.Typer(
     cls=Root,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich" if sys.stdout.isatty() else None,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    # Off a terminal nothing is wrapped or cut to a guessed width.
+    context_settings={"help_option_names": ["-h", "--help"], **_WIDTH},
 )
 
 
@@ -97,7 +101,18 @@ app.add_typer(keys.app, name="keys")
 
 def main() -> None:
     """Entry point of `interlock`."""
-    app()
+    code = 1
+    try:
+        app()
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else 1
+    if "temporalio.bridge.temporal_sdk_bridge" not in sys.modules:
+        sys.exit(code)
+    # Temporal's native threads may still run, and the interpreter's own end then aborts the process now and
+    # then: "PyGILState_Release: thread state must be current". Everything of ours is closed by here.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":

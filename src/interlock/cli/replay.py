@@ -11,6 +11,7 @@ import typer
 from interlock.cli import say
 from interlock.cli.options import AsJson, Run
 from interlock.cli.session import opened, settings
+from interlock.errors import InvalidInput
 
 if TYPE_CHECKING:
     from interlock.run.replay import Difference, Verdict
@@ -30,8 +31,9 @@ def replay(
     Exit 0: verified. Exit 1: something differs; the first event that does is named first.
     """
     own = settings(ledger_url=ledger_url, blobs_url=blobs_url)
+    text = _read(history) if history else None
     with say.working("replaying", quiet=as_json):
-        verdict = asyncio.run(_replayed(own, run, history))
+        verdict = asyncio.run(_replayed(own, run, text))
     if as_json:
         say.document(_as_json(verdict))
     else:
@@ -40,23 +42,29 @@ def replay(
         raise typer.Exit(1)
 
 
-async def _replayed(own: Any, run: str, file: Path | None) -> Verdict:
+def _read(file: Path) -> str:
+    try:
+        return exported
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"--history: {str(file)!r} cannot be read: {error}") from error
+
+
+async def _replayed(own: Any, run: str, exported: str | None) -> Verdict:
     from temporalio.client import WorkflowHistory
 
     from interlock.cli.resolve import run_of
-    from interlock.errors import InvalidInput
     from interlock.run.replay import fetch_history, replay
     from interlock.run.worker import Content, connect
 
     with opened(own) as (ledger, blobs):
         run = run_of(ledger, run)
-        if file is None:
+        if exported is None:
             history = await fetch_history(await connect(own), run)
         else:
             try:
-                history = WorkflowHistory.from_json(run, file.read_text("utf-8"))
+                history = WorkflowHistory.from_json(run, exported)
             except Exception as error:  # whatever the file holds, it is not a history
-                raise InvalidInput(f"--history: {str(file)!r} is not a history: {error}"[:500]) from error
+                raise InvalidInput(f"--history: not a history: {error}"[:500], next_step=f"interlock run history {run} --out FILE") from error
         return await replay(run, own, ledger, blobs, history=history, content=Content.load(own.root))
 
 
@@ -89,7 +97,9 @@ def _as_json(verdict: Verdict) -> dict[str, Any]:
     from dataclasses import asdict
 
     first = asdict(verdict.first) if verdict.first else None
-    return {**asdict(verdict), "verified": verdict.verified, "first": first}
+    facts = asdict(verdict)
+    facts.pop("blobs")  # nobody counts them yet
+    return {**facts, "verified": verdict.verified, "first": first}
 
 
 def add_to(app: typer.Typer) -> None:

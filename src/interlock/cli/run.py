@@ -64,7 +64,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show a run's timeline: each event in one line, with what it means."""
-    from interlock.cli.resolve import run_of
+    from interlock.cli.resolve import LAST, run_of
 
     own = settings()
     try:
@@ -77,7 +77,7 @@ def show(
             _show(row, events, blobs, verbose=verbose)
     except (InvalidInput, LedgerUnavailable):
         # Its first events are committed with its first effect; until then only Temporal knows it.
-        if not asyncio.run(_only_started(own, run)):
+        if run == LAST or not asyncio.run(_only_started(own, run)):
             raise
         if as_json:
             say.document({"run": run, "status": "running", "events": []})
