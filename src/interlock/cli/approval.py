@@ -55,7 +55,7 @@ def _row(row: ApprovalRow) -> tuple[str, ...]:
 @app.command()
 def show(request: Request, as_json: AsJson = False) -> None:
     """Show exactly what an approval would let happen: arguments, changes, rule, deadline."""
-    row, card = _looked_up(settings(), request)
+    row, card = looked_up(settings(), request)
     if as_json:
         say.document({**card.model_dump(mode="json"), "state": row.state, "votes": [asdict(v) for v in row.votes]})
         return
@@ -131,7 +131,7 @@ async def vote(
     from interlock.cli.resolve import person_of
 
     approver = person_of(bundle_of(own), own.tenant, user)
-    row, card = await asyncio.to_thread(_looked_up, own, request)
+    row, card = await asyncio.to_thread(looked_up, own, request)
     if row.state != "pending":
         raise Conflict(_closed(row))
     if digest and digest != card.call_digest:
@@ -141,7 +141,7 @@ async def vote(
     return row, taken
 
 
-def _looked_up(own: Settings, request: str) -> tuple[ApprovalRow, Card]:
+def looked_up(own: Settings, request: str) -> tuple[ApprovalRow, Card]:
     from interlock.cli.resolve import request_of
     from interlock.run.inbox import request_card
 

@@ -13,6 +13,7 @@ import interlock
 from interlock.cli import (
     agent,
     approval,
+    approval_edit,
     dev,
     doctor,
     keys,
@@ -91,6 +92,7 @@ app.add_typer(run.app, name="run")
 for part in (run_start, run_wait, run_control, run_content):
     part.add_to(run.app)
 app.add_typer(approval.app, name="approval")
+approval_edit.add_to(approval.app)
 app.add_typer(policy.app, name="policy")
 app.add_typer(agent.app, name="agent")
 app.add_typer(tool.app, name="tool")

@@ -1,8 +1,55 @@
+"""`interlock init` and `check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
-from interlock.cli.options import group
+from interlock.cli import say
+from interlock.cli.options import AsJson
+from interlock.cli.session import settings
 
-app = group("")
+
+def init(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The project's name: a to z, 0 to 9 and _.")],
+    into: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The folder to make; else one of the project's name.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a new project: agents, tools, permissions, workflows and tests that run as they are."""
+    from interlock.project import scaffold
+
+    folder = into or Path(name)
+    written = scaffold(name, folder)
+    if as_json:
+        say.document({"name": name, "folder": str(folder), "files": [path.as_posix() for path in written]})
+        return
+    say.line(f"wrote {len(written)} files into {folder}")
+    say.note(f"next: cd {folder} && interlock check && interlock dev")
 
 
-def add_to(app: typer.Typer) -> None: ...
+def check(as_json: AsJson = False) -> None:
+    """Find every mistake that needs no run: each name is resolved, each tool compiled, each graph run once."""
+    from interlock.run.compilation import checked
+
+    own = settings()
+    with say.working("checking", quiet=as_json):
+        problems = checked(own)
+    if as_json:
+        found = [problem.model_dump(mode="json") for problem in problems]
+        say.document({"ok": not problems, "problems": found})
+    else:
+        for problem in problems:
+            say.line(str(problem))
+        say.line(f"{len(problems)} problem(s)" if problems else "no problems", style="bold")
+    if problems:
+        raise typer.Exit(1)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.command()(init)
+    app.command()(check)

@@ -44,7 +44,7 @@ def replay(
 
 def _read(file: Path) -> str:
     try:
-        return exported
+        return file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(f"--history: {str(file)!r} cannot be read: {error}") from error
 
@@ -64,7 +64,9 @@ async def _replayed(own: Any, run: str, exported: str | None) -> Verdict:
             try:
                 history = WorkflowHistory.from_json(run, exported)
             except Exception as error:  # whatever the file holds, it is not a history
-                raise InvalidInput(f"--history: not a history: {error}"[:500], next_step=f"interlock run history {run} --out FILE") from error
+                raise InvalidInput(
+                    f"--history: not a history: {error}"[:500], next_step=f"interlock run history {run} --out FILE"
+                ) from error
         return await replay(run, own, ledger, blobs, history=history, content=Content.load(own.root))
 
 

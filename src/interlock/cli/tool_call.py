@@ -1,8 +1,152 @@
+"""`interlock tool call`: one call of one tool, for people who write tools.
+
+It goes through the same policy and into the same sandbox as a run's calls, and it is recorded nowhere. So it
+takes only what needs no record: a call that the policy allows outright, of a tool without external effects.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
 import typer
 
-from interlock.cli.options import group
+from interlock.cli import say
+from interlock.cli.choices import json_object
+from interlock.cli.options import AsJson, AsUser
+from interlock.cli.session import settings
+from interlock.errors import InvalidInput, Refused
 
-app = group("")
+if TYPE_CHECKING:
+    from interlock.cli.asked import Asked
+    from interlock.cli.scratch import ScratchBlobs
+    from interlock.sandbox import SandboxResult
+    from interlock.settings import Settings
 
 
-def add_to(app: typer.Typer) -> None: ...
+def call(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The tool.")],
+    arguments: Annotated[str, typer.Option(metavar="JSON|@FILE|-", help="Its arguments, an object.")] = "{}",
+    agent: Annotated[str, typer.Option(help="The agent as which it is decided.")] = "",
+    as_user: AsUser = "",
+    workspace: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="A folder whose files the call starts from; it is copied.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write the files after the call into this new folder.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Try a tool in its sandbox, as an agent would call it. For writing tools: it is recorded nowhere.
+
+    The policy decides first. A call that it would ask a person about, or whose tool acts on the outside world,
+    does not run here: start a run. Exit 1: denied, or the tool failed.
+    """
+    from interlock.cli.asked import ask_about
+    from interlock.cli.scratch import ScratchBlobs
+
+    own, blobs = settings(), ScratchBlobs()
+    values = json_object(arguments, "--arguments")
+    with say.working("compiling the project", quiet=as_json):
+        asked = ask_about(own, blobs, tool=name, agent=agent, user=as_user, arguments=values, workflow="agent_run")
+    profile = _permitted(asked)
+    if not as_json:
+        say.note("a try: this call is decided by the policy and recorded nowhere")
+    with say.working(f"running {name}", quiet=as_json):
+        result = asyncio.run(_run(own, asked, profile, blobs, workspace))
+    _tell(result, as_json=as_json)
+    if out is not None:
+        _export(result, blobs, out)
+    if result.status != "ok":
+        raise typer.Exit(1)
+
+
+def _permitted(asked: Asked) -> str:
+    """The profile to run in.
+
+    Raises:
+        Refused: the policy does not allow the call outright, or it could act on the outside world.
+    """
+    from interlock.policy import decide
+
+    decision = decide(asked.bundle, asked.request)
+    if decision.verdict == "deny":
+        raise Refused(decision.reason, next_step="interlock policy explain --tool … says which rules were near")
+    if decision.verdict == "ask":
+        raise Refused(f"a person must approve this call: {decision.reason}", next_step="start a run instead")
+    if asked.entry.schema_.effects == "external":
+        name = asked.entry.schema_.name
+        raise Refused(
+            f"tool {name!r} acts on the outside world, and a try leaves no record of that",
+            next_step="start a run instead",
+        )
+    return decision.profile or asked.entry.schema_.profile
+
+
+async def _run(
+    own: Settings, asked: Asked, profile: str, blobs: ScratchBlobs, folder: Path | None
+) -> SandboxResult:
+    from interlock.run.files import import_workspace, load_tree
+    from interlock.sandbox import SandboxCall, make_driver
+
+    limits = asked.bundle.profiles[profile]
+    schema = asked.entry.schema_
+    if folder is not None and schema.workspace == "none":
+        raise InvalidInput(f"--workspace: tool {schema.name!r} sees no files")
+    tree = load_tree(import_workspace(folder, blobs) if folder is not None else "", blobs)
+    sandboxed = SandboxCall(
+        call_id=f"{asked.request.run}:c1",
+        run=asked.request.run,
+        tool=schema.name,
+        source=blobs.get(asked.entry.source),
+        path=asked.entry.path,
+        arguments=asked.request.arguments,
+        workspace=tree,
+        workspace_use=schema.workspace,
+        profile=limits,
+        image=asked.manifest.images[limits.image],
+    )
+    driver = make_driver(own)
+    try:
+        return await driver.run(sandboxed, blobs)
+    finally:
+        await driver.close()
+
+
+def _tell(result: SandboxResult, *, as_json: bool) -> None:
+    from interlock.run.rendering import render
+
+    text = render(result)
+    if as_json:
+        say.document({"status": result.status, "text": text, **_facts(result)})
+        return
+    say.line(text)
+    spent = (result.ended_at - result.started_at).total_seconds()
+    say.note(f"{result.status} in {spent:.2f} s")
+    for artifact in result.artifacts:
+        say.note(f"artifact {artifact.name}, {artifact.size} bytes")
+
+
+def _facts(result: SandboxResult) -> dict[str, Any]:
+    return {
+        "limit": result.limit,
+        "artifacts": [artifact.model_dump(mode="json") for artifact in result.artifacts],
+        "files": sorted(result.workspace.files),
+        "started_at": result.started_at,
+        "ended_at": result.ended_at,
+    }
+
+
+def _export(result: SandboxResult, blobs: ScratchBlobs, out: Path) -> None:
+    from interlock.digest import canonical
+    from interlock.run.files import TREE_MAX_BYTES, export_workspace
+
+    digest = blobs.put(canonical(result.workspace.as_hashed(), max_bytes=TREE_MAX_BYTES))
+    written = export_workspace(digest, blobs, out)
+    say.note(f"wrote {len(written)} file(s) into {out}")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command()(call)
