@@ -28,6 +28,9 @@ from interlock.types.workspace import Tree
 
 IN_SENTENCE: Final = 120
 """Characters of an argument in the sentence; the arguments themselves are always whole."""
+LOOKALIKES: Final = 20
+LOOKALIKE: Final = 80
+"""How many suspicious words a warning names, and how much of each; the text itself is whole."""
 
 
 class Argument(Closed):
@@ -175,9 +178,11 @@ def _warnings(arguments: Mapping[str, Any], changes: tuple[FileChange, ...] | No
     found = []
     if any(visible(text) != text for text in texts) or any("⟨U+" in text for text in shown):
         found.append("There are hidden or control characters; each is written as ⟨U+…⟩.")
-    words = {word: None for text in (*texts, *shown) for word in lookalikes(text)}
+    words = list({shortened(word, LOOKALIKE): None for text in (*texts, *shown) for word in lookalikes(text)})
     if words:
-        found.append(f"Words that mix alphabets with letters that look alike: {', '.join(words)}")
+        more = f" and {len(words) - LOOKALIKES} more" if len(words) > LOOKALIKES else ""
+        named = ", ".join(words[:LOOKALIKES])
+        found.append(f"Words that mix alphabets whose letters look alike: {named}{more}")
     return found
 
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from interlock.cli import say
-from interlock.cli.choices import json_value
+from interlock.cli.choices import among, json_value
 from interlock.cli.options import AsJson, AsUser
 from interlock.cli.run_wait import conclude, wait_for
 from interlock.cli.session import acting, bundle_of, settings
 from interlock.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from interlock.definitions import Manifest
     from interlock.run.contracts import RunOutcome
 
 
@@ -38,7 +39,7 @@ def start(
     """Start a run of a workflow or of an agent, for a person."""
     if input_ and task:
         raise InvalidInput("--task: give --input or --task, not both")
-    value = json_value(input_, "--input") if input_ else task
+    value = json_value(input_, "--input") if input_ else task or None
     run, outcome = asyncio.run(_started(name, value, workspace, as_user, id_, wait=wait, quiet=as_json))
     if outcome is not None:
         conclude(outcome, as_json=as_json)
@@ -61,6 +62,7 @@ async def _started(
     async with acting(own) as client:
         with say.working("compiling the project", quiet=quiet):
             manifest = await asyncio.to_thread(compiled, own, client.blobs)
+        value = _fitting(manifest, name, value)
         workspace = await asyncio.to_thread(import_workspace, folder, client.blobs) if folder else ""
         run = await client.start(manifest, name, value, requester=requester, workspace=workspace, run=run)
         if not wait:
@@ -68,6 +70,20 @@ async def _started(
         if not quiet:
             say.note(run)
         return run, await wait_for(client, own, run, quiet=quiet)
+
+
+def _fitting(manifest: Manifest, name: str, value: Any) -> Any:
+    """The input; where none was given, an empty one that the workflow's schema can speak about.
+
+    Raises:
+        InvalidInput: neither a workflow nor an agent has this name, or an agent has nothing to do.
+    """
+    among(name, [*manifest.workflows, *manifest.agents], "NAME")
+    if value is not None:
+        return value
+    if name not in manifest.workflows:
+        raise InvalidInput(f"--task: what is agent {name!r} to do?", next_step="--task TEXT, or --input JSON")
+    return {} if manifest.workflows[name].input_schema else None
 
 
 def add_to(app: typer.Typer) -> None:

@@ -39,7 +39,7 @@ def request_card(row: ApprovalRow, settings: Settings, ledger: Ledger, blobs: Bl
     call = proof.call_of(proof.proposals[request.call_digest])
     tool = proof.reach().tool(call.agent.removeprefix("agent:"), call.tool)
     return build_card(
-        request, call, tool, blobs, base=proof.requester().workspace, reason=_reason(proof, request, row), now=now
+        request, call, tool, blobs, base=proof.requester().workspace, reason=_reason(proof, request), now=now
     )
 
 
@@ -73,10 +73,12 @@ def verified(run: str, settings: Settings, ledger: Ledger, blobs: Blobs) -> RunP
     return proof
 
 
-def _reason(proof: RunProof, request: ApprovalRequest, row: ApprovalRow) -> str:
-    """The policy's own words where the decision is about this call; the event's where it is about settling it."""
-    decision = proof.decisions.get(request.call_digest)
-    return decision.reason if decision is not None and request.kind != "unknown" else row.reason
+def _reason(proof: RunProof, request: ApprovalRequest) -> str:
+    """The policy's own words, from the decision that was made again here: those in the event prove nothing."""
+    asked = [d for d in proof.decisions.values() if d.verdict == "ask" and d.rule == request.rule]
+    own = proof.decisions.get(request.call_digest)
+    decision = own if own in asked and request.kind != "unknown" else asked[-1]
+    return decision.reason
 
 
 def _compare(row: ApprovalRow, request: ApprovalRequest) -> None:
