@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from interlock.approval.visible import visible_line
 from interlock.cli import say
 
 if TYPE_CHECKING:
@@ -19,19 +20,19 @@ _VERDICTS = {
 
 def print_card(card: Card) -> None:
     """Print everything on the card; nothing is cut."""
-    say.line(card.sentence, style="bold")
-    say.line()
+    say.safe_line(card.sentence, style="bold")
+    say.safe_line("")
     _facts(card)
     for warning in card.warnings:
-        say.line(f"WARNING: {warning}", style="bold red")
-    say.line()
-    say.line("Arguments, exactly:", style="bold")
+        say.safe_line(f"WARNING: {warning}", style="bold red")
+    say.safe_line("")
+    say.safe_line("Arguments, exactly:", style="bold")
     for argument in card.arguments:
         if argument.text.startswith("| "):
-            say.line(f"  {argument.name}:")
-            say.line("\n".join(f"    {text}" for text in argument.text.split("\n")))
+            say.safe_line(f"  {argument.name}:")
+            say.safe_line("\n".join(f"    {text}" for text in argument.text.split("\n")))
         else:
-            say.line("\n".join(_indented(f"{argument.name}: {argument.text}")))
+            say.safe_line("\n".join(_indented(f"{argument.name}: {argument.text}")))
     if card.changes is not None:
         _changes(card.changes)
 
@@ -54,19 +55,19 @@ def _facts(card: Card) -> None:
         ("deadline", f"{until} ({say.left(card.seconds_left)} left; then it is denied)"),
         ("decide", _VERDICTS[card.kind]),
     ):
-        say.line(f"{name + ':':<10} {text}")
+        say.safe_line(f"{name + ':':<10} {text if name == 'why' else visible_line(text)}")
 
 
 def _changes(changes: tuple[FileChange, ...]) -> None:
-    say.line()
+    say.safe_line("")
     if not changes:
-        say.line("Changes of files since the run began: none", style="bold")
+        say.safe_line("Changes of files since the run began: none", style="bold")
         return
-    say.line(f"Changes of files since the run began: {len(changes)} file(s)", style="bold")
+    say.safe_line(f"Changes of files since the run began: {len(changes)} file(s)", style="bold")
     for change in changes:
         counts = f" +{change.added} -{change.removed}" if change.text else ""
         note = f" ({change.note})" if change.note else ""
-        say.line()
-        say.line(f"{change.kind} {change.path}{counts}{note}", style="bold")
+        say.safe_line("")
+        say.safe_line(f"{change.kind} {change.path}{counts}{note}", style="bold")
         for text in change.text.split("\n") if change.text else ():
-            say.line(text, style={"+": "green", "-": "red", "@": "cyan"}.get(text[:1], ""))
+            say.safe_line(text, style={"+": "green", "-": "red", "@": "cyan"}.get(text[:1], ""))

@@ -93,7 +93,7 @@ def _show(row: RunRow, events: Any, blobs: Any, *, verbose: bool) -> None:
         say.line(f"detail: {row.detail}")
     lines = Timeline(blobs, verbose=verbose)
     for event in events:
-        say.line(lines.line(event), style=lines.style(event))
+        say.safe_line(lines.line(event), style=lines.style(event))
     if row.waiting:
         say.note(f"waits for {row.waiting} decision(s): interlock approval list")
 

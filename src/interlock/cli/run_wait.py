@@ -72,7 +72,7 @@ async def _follow(own: Settings, run: str) -> None:
         with say.console(sys.stderr).status("the run goes on; Ctrl-C stops watching, not the run") as status:
             while True:
                 for event in await asyncio.to_thread(ledger.events, run, after):
-                    say.note(lines.line(event), style=lines.style(event) or "default")
+                    say.safe_note(lines.line(event), style=lines.style(event) or "default")
                     after = event.seq
                     if event.kind == "approval.requested":
                         status.update(f"waits: interlock approval show {event.request_id}")

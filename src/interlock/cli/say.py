@@ -55,9 +55,19 @@ def line(text: str = "", *, style: str = "") -> None:
     _print(sys.stdout, _visible(text), style)
 
 
+def safe_line(text: str, *, style: str = "") -> None:
+    """Print text that was made visible already: making it so twice would mark the marks."""
+    _print(sys.stdout, text, style)
+
+
 def note(text: str, *, style: str = "dim") -> None:
     """Print text to standard error: progress, hints, errors."""
     _print(sys.stderr, _visible(text), style)
+
+
+def safe_note(text: str, *, style: str) -> None:
+    """As `safe_line`, to standard error."""
+    _print(sys.stderr, text, style)
 
 
 def _print(stream: IO[str], text: str, style: str) -> None:

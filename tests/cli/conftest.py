@@ -1,0 +1,85 @@
+"""The command line on a copy of the reference project, in this process and as a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.events import SampleRun
+from support.runtime import copy_project
+from typer.testing import CliRunner, Result
+
+from interlock.audit import Ledger, SqlBlobs
+from interlock.cli.main import app
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a command said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the reference project as the working folder; tools run in process."""
+    for name in [name for name in os.environ if name.startswith("INTERLOCK_")]:
+        monkeypatch.delenv(name)
+    root = copy_project(tmp_path / "project")
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("INTERLOCK_SANDBOX_DRIVER", "in_process")
+    monkeypatch.setenv("INTERLOCK_UNSAFE_IN_PROCESS", "tests")
+    monkeypatch.setenv("INTERLOCK_TEMPORAL_ADDRESS", "127.0.0.1:1")  # nobody listens there
+    return root
+
+
+@pytest.fixture
+def interlock(project: Path) -> Callable[..., Told]:
+    """Run a command in this process."""
+
+    def run(*arguments: str, stdin: str | None = None) -> Told:
+        result: Result = CliRunner().invoke(app, list(arguments), input=stdin)
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return Told(result.exit_code, result.stdout, result.stderr)
+
+    return run
+
+
+@pytest.fixture
+def spawned(project: Path) -> Callable[..., Told]:
+    """Run a command as users do: a process whose output is no terminal."""
+
+    def run(*arguments: str, **environment: str) -> Told:
+        command = [sys.executable, "-m", "interlock.cli.main", *arguments]
+        done = subprocess.run(
+            command, cwd=project, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+        )
+        return Told(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def recorded(project: Path) -> SampleRun:
+    """A ledger with one run that has every kind of event. Its signatures are not real."""
+    state = project / ".interlock"
+    blobs, ledger = SqlBlobs(f"sqlite:///{state}/blobs.db"), Ledger(f"sqlite:///{state}/ledger.db")
+    sample = SampleRun(blobs, run="sample-1")
+    sample.store(ledger)
+    ledger.close()
+    blobs.close()
+    return sample
