@@ -13,4 +13,4 @@ def temporal_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     from support.temporal import start_temporal
 
     with start_temporal(tmp_path_factory.mktemp("temporal")) as server:
-        yield server.address if hasattr(server, "address") else server
+        yield server.address
