@@ -68,12 +68,12 @@ def _record(run: RunContext, call: ToolCall, request: ApprovalRequest) -> None:
 async def _closed(run: RunContext, pending: PendingApproval) -> None:
     left = pending.request.expires_at - workflow.now()
     try:
-        await workflow.wait_condition(lambda: not pending.open, timeout=max(left, timedelta(0)))
+        await workflow.wait_condition(lambda: run.stopping or not pending.open, timeout=max(left, timedelta(0)))
     except TimeoutError:
         pending.expire()
         run.chain.record(ApprovalExpired, request_id=pending.request.request_id)
+    if run.stopping:
+        raise asyncio.CancelledError("the run is being cancelled")
     if pending.state != "approved":
         # An approval is committed with the call that it lets run; every other end has no effect to ride on.
         await commit(run.chain)
-    if run.stopping:
-        raise asyncio.CancelledError("the run is being cancelled")

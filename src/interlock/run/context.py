@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from temporalio import workflow
@@ -35,6 +37,22 @@ class RunContext:
     spent: dict[str, Spent] = field(default_factory=dict)
     calls: int = 0
     requests: int = 0
+    in_flight: int = 0
+    """Calls and questions that are under way: the run's last event waits for them."""
+
+    @contextmanager
+    def under_way(self) -> Iterator[None]:
+        """Hold the run's end back: a call that goes on after its graph was stopped is still recorded."""
+        self.in_flight += 1
+        try:
+            yield
+        finally:
+            self.in_flight -= 1
+
+    async def settled(self) -> None:
+        """Stop whatever is under way at its next step, and wait until it has."""
+        self.stopping = True
+        await workflow.wait_condition(lambda: not self.in_flight)
 
     async def ready(self) -> None:
         """Wait while the run is paused; raise CancelledError once it is being cancelled."""

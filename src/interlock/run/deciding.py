@@ -15,8 +15,8 @@ from interlock.digest import canonical, digest_of
 from interlock.errors import InterlockError, InvalidInput, Unreachable
 from interlock.policy import Bundle, PolicySource, decide
 from interlock.run.arguments import load_arguments
-from interlock.run.catalogue import Scope, access_request, load_manifest
-from interlock.run.contracts import AgentFacts, DecideInput, DecideOutput, OpenRun, RunFacts
+from interlock.run.catalogue import Scope, access_request, built_in_source, load_manifest
+from interlock.run.contracts import BUILT_IN_TOOLS, AgentFacts, DecideInput, DecideOutput, OpenRun, RunFacts
 from interlock.run.steps import DECIDE, KEEP, OPEN_RUN
 from interlock.types.access import canonical_request
 from interlock.types.blobs import Blobs
@@ -46,6 +46,8 @@ class Deciding:
             manifest = load_manifest(self.blobs, request.manifest)
             scope = Scope.of(manifest, request.workflow, request.input)
             self.blobs.put(canonical(request.input))
+            for tool in BUILT_IN_TOOLS:
+                self.blobs.put(built_in_source(tool))
         except InterlockError as error:
             raise failure(error) from error
         agents = {name: manifest.agents[name] for name in scope.agents}

@@ -21,6 +21,11 @@ async def put(run: RunContext, agent: str, question: JsonValue) -> JsonValue:
     Raises:
         Refused: no rule routes it, nobody answered in time, or it was rejected.
     """
+    with run.under_way():
+        return await _put(run, agent, question)
+
+
+async def _put(run: RunContext, agent: str, question: JsonValue) -> JsonValue:
     await run.ready()
     decided = await decide_call(run, run.next_call_id(), agent, ASK_TOOL, {"question": question})
     if decided.call is None or decided.decision is None:

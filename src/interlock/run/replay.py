@@ -85,6 +85,8 @@ async def replay(
     api, executor = load_verifier(settings.keys_folder, "api"), load_verifier(settings.keys_folder, "executor")
     sealer = load_verifier(settings.keys_folder, "ledger")
     recorded = _check_ledger(run, ledger, blobs, sealer, verdict)
+    if recorded is None:
+        return verdict
     await _check_history(run, settings, blobs, history, content, recorded, verdict)
     _check_proofs(run, ledger, blobs, api, executor, recorded, verdict)
     _check_calls(run, ledger, recorded, verdict)
@@ -103,14 +105,15 @@ async def fetch_history(client: Client, run: str) -> WorkflowHistory:
         raise Unreachable(f"Temporal has no history of run {run!r}: {error.message}") from error
 
 
-def _check_ledger(run: str, ledger: Ledger, blobs: Blobs, sealer: Verifier, verdict: Verdict) -> list[Event]:
+def _check_ledger(run: str, ledger: Ledger, blobs: Blobs, sealer: Verifier, verdict: Verdict) -> list[Event] | None:
+    """The recorded events; None where they cannot even be read."""
     for finding in verify_run(ledger, run, blobs, sealer):
         verdict.differences.append(Difference("ledger", finding.seq, finding.kind, finding.field, finding.message))
     try:
         events = ledger.events(run)
     except InterlockError as error:
         verdict.differences.append(Difference("ledger", -1, "run", "", str(error)))
-        return []
+        return None
     verdict.events = len(events)
     verdict.open = not events or events[-1].kind != "run.ended"
     return events

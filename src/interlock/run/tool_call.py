@@ -29,6 +29,11 @@ ROUNDS: Final = 3
 
 async def govern(run: RunContext, agent: str, proposed: ProposedCall, *, edited_from: str = "") -> CallResult:
     """Take one proposed call to its result."""
+    with run.under_way():
+        return await _govern(run, agent, proposed, edited_from)
+
+
+async def _govern(run: RunContext, agent: str, proposed: ProposedCall, edited_from: str) -> CallResult:
     await run.ready()
     call_id = run.next_call_id()
     if proposed.error:
@@ -102,6 +107,7 @@ async def _settle(
 ) -> CallResult | tuple[str, ...]:
     """A call of unknown outcome: a person says run again (their tokens are returned), done, or failed."""
     run.chain.record(CallUnknown, call_id=call.call_id, call_digest=call_digest(call), reason=done.detail)
+    await run.ready()
     arguments: dict[str, JsonValue] = {"call_id": call.call_id, "tool": call.tool, "reason": done.detail}
     decided = await decide_call(run, run.next_call_id(), agent, SETTLE_TOOL, arguments)
     if decided.call and decided.decision:

@@ -135,7 +135,7 @@ def graph_worker(client: Client, settings: Settings, content: Content | None = N
         activities=[*Deciding(policy_source(settings, blobs), blobs).activities(), *ACTIVITIES],
         plugins=[content.plugin()],
         workflow_runner=workflow_runner(),
-        activity_executor=ThreadPoolExecutor(16),
+        activity_executor=ThreadPoolExecutor(64),
         max_concurrent_activities=64,
     )
 

@@ -94,6 +94,8 @@ class Workflow:
         try:
             outcome = await drive(graph(name), request, RunGate(run))
         except BaseException as error:
+            if self._evicted(error):
+                raise
             status = "cancelled" if is_cancelled_exception(error) else "failed"
             self._agent_finished(subject, status, AgentOutcome(status="failed", detail=_text(error)))
             raise
@@ -117,11 +119,14 @@ class Workflow:
             if outcome is not None and outcome.status == "failed":
                 status, detail = "failed", outcome.detail
         except BaseException as error:
-            if not (is_cancelled_exception(error) or isinstance(error, Exception)):
+            if self._evicted(error):
                 raise
             cancelled = is_cancelled_exception(error) and not self._cancelled_by
             status = "cancelled" if is_cancelled_exception(error) or run.stopping else "failed"
             detail = "" if status == "cancelled" else _text(error)
+        # Whatever was begun or accepted is recorded before the last event, never after it.
+        await run.settled()
+        await asyncio.shield(temporal.wait_condition(temporal.all_handlers_finished))
         if status == "cancelled" and not self._cancelled_by:
             run.chain.record(RunCancelled, by="temporal", reason="cancelled through Temporal, which proves nobody")
         ended = await self._end(status, outcome, detail)  # type: ignore[arg-type]
@@ -209,6 +214,13 @@ class Workflow:
         if pending is None:
             raise InvalidInput(f"run {run.input.run!r} has no request {claims.request!r}")
         return run, pending
+
+    def _evicted(self, error: BaseException) -> bool:
+        """Whether this instance only leaves the worker's cache: then the run goes on elsewhere, and records
+        nothing here."""
+        if is_cancelled_exception(error):
+            return not self._running().stopping and temporal.cancellation_reason() is None
+        return not isinstance(error, Exception)
 
     def _record_start(self, request: RunInput) -> None:
         self._running().chain.record(
