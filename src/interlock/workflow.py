@@ -1,0 +1,7 @@
+"""The authoring API of a workflow: what workflows/NAME.py imports. Apart from `import interlock`, which a tool
+imports inside its sandbox too and which therefore stays light."""
+
+from interlock.graph import AgentOutcome
+from interlock.run.workflow import Workflow, workflow
+
+__all__ = ["AgentOutcome", "Workflow", "workflow"]
