@@ -126,6 +126,11 @@ class Ledger:
             self._store.lock(connection, *reservation.locks(wish.call_id, wish.approvals))
             return reservation.reserve(connection, wish)
 
+    def finished(self, call_id: str, call_digest: Digest) -> bytes | None:
+        """The stored result of a call that ran before; None if it did not, or not with this digest."""
+        with self._store.read() as connection:
+            return reservation.finished(connection, call_id, call_digest)
+
     def retake(self, call_id: str, executor: str, attempt: int, approvals: Sequence[str] = ()) -> int:
         """Take over a call in doubt at `attempt`; returns the attempt to act under. Of several takers one wins.
 

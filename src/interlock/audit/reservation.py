@@ -86,6 +86,15 @@ def outcome(connection: Connection, call_id: str) -> ReserveOutcome:
     return ReserveOutcome("finished", done.attempt, attempt.executor, at, bytes(done.result), done.receipt)
 
 
+def finished(connection: Connection, call_id: str, call_digest: str) -> bytes | None:
+    """The result of a call that ran before under this digest."""
+    known = connection.execute(_CALL, {"wanted": call_id}).first()
+    if known is None or known.call_digest != call_digest:
+        return None
+    done = connection.execute(_RESULT, {"wanted": call_id}).first()
+    return bytes(done.result) if done is not None else None
+
+
 def retake(connection: Connection, call_id: str, executor: str, attempt: int, approvals: Sequence[str]) -> int:
     """Take over a call in doubt; of several takers one wins. The caller holds `locks`.
 

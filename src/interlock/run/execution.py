@@ -47,8 +47,7 @@ class Execution:
 
     async def run(self) -> ExecuteOutput:
         """Run, store, sign."""
-        profile = self._profile()
-        tree = self._tree()
+        profile, tree = self._profile(), self._tree()
         result = await self._sandboxed(profile, tree)
         return await asyncio.to_thread(self._complete, profile, tree, result)
 
@@ -74,7 +73,25 @@ class Execution:
 
     async def _sandboxed(self, profile: Profile, tree: Tree) -> SandboxResult:
         """Run in the sandbox with heartbeats; a cancelled activity kills the call and is a result."""
-        call = SandboxCall(
+        started = datetime.now(UTC)
+        beats = asyncio.create_task(_beat())
+        try:
+            return await self.executor.driver.run(self._sandbox_call(profile, tree), self.executor.blobs)
+        except asyncio.CancelledError:
+            details = activity.cancellation_details()
+            if details is None or not details.cancel_requested:
+                raise  # this worker stops or lost the attempt: the next one takes the call over
+            return self._ended("cancelled", "the call was cancelled and its container killed", started, tree)
+        except SandboxUnavailable:
+            self.executor.not_started.add((self.call.call_id, self.attempt))
+            raise
+        except InvalidInput as error:
+            return self._ended("error", str(error), started, tree)
+        finally:
+            beats.cancel()
+
+    def _sandbox_call(self, profile: Profile, tree: Tree) -> SandboxCall:
+        return SandboxCall(
             call_id=self.call.call_id,
             run=self.call.run,
             tool=self.call.tool,
@@ -86,19 +103,6 @@ class Execution:
             profile=profile,
             image=self._image(profile),
         )
-        started = datetime.now(UTC)
-        beats = asyncio.create_task(_beat())
-        try:
-            return await self.executor.driver.run(call, self.executor.blobs)
-        except asyncio.CancelledError:
-            details = activity.cancellation_details()
-            if details is None or not details.cancel_requested:
-                raise  # this worker stops or lost the attempt: the next one takes the call over
-            return self._ended("cancelled", "the call was cancelled and its container killed", started, tree)
-        except InvalidInput as error:
-            return self._ended("error", str(error), started, tree)
-        finally:
-            beats.cancel()
 
     def _ended(self, status: Any, error: str, started: datetime, tree: Tree) -> SandboxResult:
         return SandboxResult(

@@ -68,6 +68,8 @@ class Executor:
     own: Verifier
     proofs: LRUCache[str, RunProof] = field(default_factory=lambda: LRUCache(maxsize=512))
     locks: dict[str, asyncio.Lock] = field(default_factory=dict)
+    not_started: set[tuple[str, int]] = field(default_factory=set)
+    """Attempts (call id, number) of this process whose tool never began, because no sandbox could be had."""
 
     def activities(self) -> list[Callable[..., Any]]:
         """What the worker registers."""
@@ -161,8 +163,14 @@ class Executor:
 
     async def _judge_and_run(self, request: ExecuteInput, proof: RunProof) -> ExecuteOutput:
         call, now = request.call, datetime.now(UTC)
-        entry = self._admit(call, proof, now)
         digest = digest_of(call.as_hashed())
+        # A retry of what already ran takes the stored result: neither a later rule nor the files that the call
+        # itself changed speak against what has happened.
+        if activity.info().attempt > 1 and digest in proof.proposals:
+            stored = await asyncio.to_thread(self.ledger.finished, call.call_id, digest)
+            if stored is not None:
+                return ExecuteOutput.model_validate(parse(stored))
+        entry = self._admit(call, proof, now)
         access = proof.question(proof.proposals[digest], now)
         self.blobs.put(canonical(canonical_request(access)))
         decision = decide(self.policy.current(), access)
@@ -180,7 +188,8 @@ class Executor:
         attempt = reserved.attempt
         if reserved.state == "in_doubt":
             settled = self._settlement(request.settled, proof, digest, now)
-            if not (settled or self._safe_to_repeat(entry, decision)):
+            never_began = reserved.executor == self.name and (call.call_id, attempt) in self.not_started
+            if not (settled or never_began or self._safe_to_repeat(entry, decision)):
                 detail = f"executor {reserved.executor!r} began it at {reserved.at.isoformat()} and left no result"
                 return ExecuteOutput(outcome="unknown", decision=decision, detail=detail)
             await self.driver.kill(call.call_id)
