@@ -1,6 +1,6 @@
 """Agents as LangGraph graphs that run inside Temporal workflows: models, messages, the way to the gate."""
 
-from interlock.graph.chat import chat_model
+from interlock.graph.chat import chat_model, system_prompt
 from interlock.graph.draw import mermaid
 from interlock.graph.drive import drive
 from interlock.graph.gate import GATE, CallResult, Gate, ModelReply, ProposedCall
@@ -33,4 +33,5 @@ __all__ = [
     "resolve_model",
     "services",
     "smoke",
+    "system_prompt",
 ]

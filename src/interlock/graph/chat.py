@@ -8,7 +8,7 @@ from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.runnables import Runnable
 
@@ -39,6 +39,11 @@ def chat_model(agent: str = "", *, tools: bool = True) -> Runnable[LanguageModel
     model = binding.model()
     model.callbacks = [*_as_list(model), _Recorder(binding)]
     return model.bind_tools(binding.tools) if tools and binding.tools else model
+
+
+def system_prompt() -> SystemMessage:
+    """The prompt of the running agent, as its run pins it. Call it where `chat_model` may be called."""
+    return SystemMessage(current().prompt)
 
 
 def _as_list(model: BaseChatModel) -> list[BaseCallbackHandler]:

@@ -12,6 +12,7 @@ from langgraph.types import Interrupt
 from pydantic import JsonValue
 from referencing import Registry
 
+from interlock.digest import parse
 from interlock.errors import InvalidInput
 from interlock.graph.gate import Gate
 from interlock.graph.messages import dump
@@ -44,11 +45,22 @@ async def answer_to(interrupt: Interrupt[Any], agent: str, gate: Gate) -> JsonVa
         return await gate.ask(agent, question)
     asked: dict[str, JsonValue] = {"question": question, "answer_schema": _shown(schema)}
     while True:
-        answer = await gate.ask(agent, asked)
+        answer = _read(await gate.ask(agent, asked), schema)
         problem = _problem(answer, schema)
         if not problem:
             return answer
         asked = {**asked, "problem": f"The answer {problem}"}
+
+
+def _read(answer: JsonValue, schema: dict[str, Any]) -> JsonValue:
+    """People answer in text. Where the graph expects something else, JSON in the text is what they mean."""
+    if not isinstance(answer, str) or not _problem(answer, schema):
+        return answer
+    try:
+        value: JsonValue = parse(answer)
+    except InvalidInput:
+        return answer
+    return value
 
 
 def _problem(answer: JsonValue, schema: dict[str, Any]) -> str:

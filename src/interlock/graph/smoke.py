@@ -17,14 +17,15 @@ from pydantic import JsonValue
 from interlock.definitions.agent import AgentDefinition
 from interlock.definitions.manifest import AgentEntry, Manifest, ToolEntry, ToolSchema
 from interlock.digest import canonical, digest_bytes
-from interlock.errors import IntegrityError, Refused
+from interlock.errors import IntegrityError, ProjectError, Refused
 from interlock.graph.conclude import Concluded, Ending, store
+from interlock.graph.draw import mermaid
 from interlock.graph.drive import drive
 from interlock.graph.gate import CallResult, ModelReply, ProposedCall
-from interlock.graph.node import GraphNode
 from interlock.graph.playbook import PlaybookCall, Turn
-from interlock.graph.prepare import Graph, prepared
+from interlock.graph.prepare import Graph
 from interlock.graph.record import inside_activity
+from interlock.graph.registry import register
 from interlock.graph.scripted import NAME, ScriptedModel
 from interlock.graph.services import OVERRIDE, Services
 from interlock.graph.task import AgentOutcome, AgentTask
@@ -36,48 +37,46 @@ MAX_REPLIES: Final = 25
 _NOTHING: Final = digest_bytes(b"")
 
 
-def smoke(agent: AgentDefinition, builder: Graph, *, time_s: float = TIME_S) -> list[str]:
-    """Run `builder` once; returns what is wrong with it, nothing if it ended.
+def smoke(agent: AgentDefinition, builder: Graph | None = None, *, time_s: float = TIME_S) -> str:
+    """Run an agent's graph once; returns its Mermaid text.
 
     Args:
         agent: whose graph it is.
-        builder: from `register`, or as the author wrote it.
+        builder: from `register`; None: the agent's own, registered here.
         time_s: seconds after which the graph counts as one that never ends.
 
     Raises:
-        InvalidInput: the graph cannot be prepared at all.
+        ProjectError: the graph cannot be registered, failed, or did not end.
     """
-    ready = builder if _is_prepared(builder) else prepared(agent.name, builder)
+    ready = builder if builder is not None else register({agent.name: agent})[agent.name]
     trial = _Trial(agent, ready)
     # On a thread of its own, because a loop without an await cannot be interrupted otherwise.
     thread = threading.Thread(target=trial.run, daemon=True, name=f"smoke-{agent.name}")
     thread.start()
     thread.join(time_s)
     if thread.is_alive():
-        return [f"{agent.name}: the graph did not end within {time_s:g} s of a trial run"]
-    return [f"{agent.name}: {problem}" for problem in trial.problems]
-
-
-def _is_prepared(builder: Graph) -> bool:
-    return all(isinstance(spec.runnable, GraphNode) for spec in builder.nodes.values())
+        raise ProjectError(f"{agent.name}: the graph did not end within {time_s:g} s of a trial run")
+    if trial.problem:
+        raise ProjectError(f"{agent.name}: {trial.problem}")
+    return mermaid(ready)
 
 
 class _Trial:
     def __init__(self, agent: AgentDefinition, builder: Graph) -> None:
         self.agent, self.builder = agent, builder
         self.gate, self.blobs = _Gate(), _Blobs()
-        self.problems: list[str] = []
+        self.problem = ""
 
     def run(self) -> None:
         try:
             with asyncio.Runner(loop_factory=_Loop) as runner:
                 outcome = runner.run(self._drive())
         except Exception as error:
-            self.problems.append(f"{type(error).__name__}: {error}")
+            self.problem = f"{type(error).__name__}: {error}"
             return
         # What comes after a person's answer depends on the answer, which nobody gave.
         if outcome.status == "failed" and not (self.gate.asked and not self.gate.exhausted):
-            self.problems.append(outcome.detail)
+            self.problem = outcome.detail
 
     async def _drive(self) -> AgentOutcome:
         services = Services(self.blobs, Settings.model_construct(), resolve=lambda *_: _model(self.agent))
