@@ -18,6 +18,7 @@ from temporalio.client import Client
 
 from interlock.audit import ApprovalRow, Ledger, SqlBlobs
 from interlock.definitions import Manifest
+from interlock.project import mount
 from interlock.run.client import RunClient
 from interlock.run.compilation import compiled
 from interlock.run.executor import Executor
@@ -92,6 +93,7 @@ async def running(settings: Settings, *, workers: bool = True) -> AsyncIterator[
     """Keys, stores, manifest, and both workers until the block ends."""
     create_keys(settings.keys_folder)
     client = await connect(settings)
+    mount(settings.root, replace=True)
     executor = make_executor(settings)
     content = Content.load(settings.root)
     manifest = compiled(settings, executor.blobs)
