@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
@@ -57,8 +58,10 @@ async def drive(builder: Graph, task: AgentTask, gate: Gate, *, conclude: Conclu
         head, steps = progress.head, progress.steps
         return AgentOutcome(status="failed", transcript=head, detail=_words(error), steps=steps)
     finally:
-        GATE.reset(tokens[0])
-        PROGRESS.reset(tokens[1])
+        # A run that is dropped from a worker's cache is torn down in another context than it began in.
+        with contextlib.suppress(ValueError):
+            GATE.reset(tokens[0])
+            PROGRESS.reset(tokens[1])
 
 
 async def _run(builder: Graph, task: AgentTask, progress: Progress) -> dict[str, Any]:

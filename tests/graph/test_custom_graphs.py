@@ -1,0 +1,245 @@
+"""Teams' own graphs on a real Temporal server: what works works whole, and replays; what cannot is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import textwrap
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from support.runtime import Runtime, eventually, running, settings_for
+from support.small import call, small_project
+
+from interlock.definitions import agent
+from interlock.errors import ProjectError
+from interlock.graph import register
+from interlock.run.replay import fetch_history, replay
+
+HEADER = """
+from typing import Annotated, Any
+import operator
+from typing_extensions import TypedDict
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langgraph.graph import END, START, MessagesState, StateGraph
+from langgraph.types import Command, Send, interrupt
+from interlock import agent
+from interlock.graph import chat_model, governed_tools, system_prompt
+"""
+
+MESSAGES = """
+class State(MessagesState):
+    seen: Annotated[list[str], operator.add]
+
+async def think(state):
+    kinds = [type(m).__name__ for m in state["messages"]]
+    reply = await chat_model().ainvoke([system_prompt(), *state["messages"]])
+    return {"messages": [reply], "seen": [",".join(kinds)]}
+
+def after(state):                      # synchronous, and it looks at the class of a message
+    last = state["messages"][-1]
+    return "tools" if isinstance(last, AIMessage) and last.tool_calls else "end"
+
+def end(state):
+    tools = [m.content for m in state["messages"] if isinstance(m, ToolMessage)]
+    return {"messages": [AIMessage("tools said: " + "; ".join(tools) + " | " + " ".join(state["seen"]))]}
+
+def graph():
+    b = StateGraph(State)
+    b.add_node("think", think)
+    b.add_node("tools", governed_tools())
+    b.add_node("end", end)
+    b.add_edge(START, "think")
+    b.add_conditional_edges("think", after, ["tools", "end"])
+    b.add_edge("tools", "think")
+    b.add_edge("end", END)
+    return b
+"""
+
+QUESTIONS = """
+class State(TypedDict):
+    task: str
+    answers: Annotated[list[str], operator.add]
+    result: str
+
+def first(state):
+    return {"answers": ["first=" + str(interrupt("one?"))]}
+
+def second(state):
+    return {"answers": ["second=" + str(interrupt("two?"))]}
+
+def third(state):
+    return {"answers": ["third=" + str(interrupt({"ask": "three?", "ratio": 0.5}))]}
+
+def close(state):
+    return {"result": " ".join(sorted(state["answers"]))}
+
+def graph():
+    b = StateGraph(State)
+    b.add_node("first", first, metadata={"execute_in": "workflow"})
+    b.add_node("second", second)       # in an activity
+    b.add_node("third", third)
+    b.add_node("close", close)
+    b.add_edge(START, "first")
+    b.add_edge(START, "second")
+    b.add_edge(["first", "second"], "third")
+    b.add_edge("third", "close")
+    b.add_edge("close", END)
+    return b
+"""
+
+ROUTING = """
+class State(TypedDict):
+    task: str
+    parts: Annotated[list[int], operator.add]
+    result: str
+
+def split(state):
+    return Command(goto="fan", update={"parts": [0]})
+
+def fan(state):
+    return {}
+
+def spread(state):
+    return [Send("square", {"n": n}) for n in (1, 2, 3)]
+
+def square(state):
+    return {"parts": [state["n"] ** 2]}
+
+def total(state):
+    return {"result": str(sorted(state["parts"]))}
+
+def graph():
+    b = StateGraph(State)
+    b.add_node("split", split, destinations=("fan",))
+    b.add_node("fan", fan)
+    b.add_node("square", square)
+    b.add_node("total", total)
+    b.add_edge(START, "split")
+    b.add_conditional_edges("fan", spread, ["square"])
+    b.add_edge("square", "total")
+    b.add_edge("total", END)
+    return b
+"""
+
+TURNS = [
+    {"say": "look", "calls": [call("note", text="one"), call("note", text="two"), call("note", text="a secret")]},
+    {"say": "done"},
+]
+
+
+def _agent(root: Path, name: str, body: str, tools: list[str]) -> None:
+    tail = f'\n{name} = agent("{name}", prompt="Test.", tools={tools!r}, graph=graph)\n'
+    (root / "agents" / f"{name}.py").write_text(HEADER + textwrap.dedent(body) + tail)
+    (root / "agents" / f"{name}.playbook.yaml").write_bytes(orjson.dumps(TURNS))
+
+
+@pytest.fixture(scope="module")
+async def graphs(temporal_address: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Runtime]:
+    root = small_project(tmp_path_factory.mktemp("graphs") / "project", [{"say": "done"}])
+    _agent(root, "messages", MESSAGES, ["note"])
+    _agent(root, "questions", QUESTIONS, [])
+    _agent(root, "routing", ROUTING, [])
+    rules = root / "permissions" / "rules.yaml"
+    rules.write_text(rules.read_text().replace("agent: agent:tester", "agent: agent:*"))
+    async with running(settings_for(root, temporal_address, name="graphs")) as runtime:
+        yield runtime
+
+
+async def _verified(runtime: Runtime, run: str) -> None:
+    history = await fetch_history(runtime.temporal, run)
+    verdict = await replay(
+        run, runtime.settings, runtime.ledger, runtime.blobs, history=history, content=runtime.content
+    )
+    assert verdict.verified, verdict.differences
+
+
+async def test_messages_keep_their_classes(graphs: Runtime) -> None:
+    """Sync edge, LangChain messages over activities, and tools through the gate, in one graph."""
+    run = await graphs.start("messages", "go")
+    outcome = await graphs.client.wait(run)
+    assert outcome.status == "completed", outcome.detail
+    said = graphs.text(outcome.result)
+    assert said.startswith("tools said: noted one; noted two; Not run.")
+    assert said.endswith("| HumanMessage HumanMessage,AIMessage,ToolMessage,ToolMessage,ToolMessage")
+    kinds = graphs.kinds(run)
+    assert (kinds.count("call.finished"), kinds.count("call.refused"), kinds.count("model.responded")) == (2, 1, 2)
+    await _verified(graphs, run)
+
+
+async def test_questions_are_answered_by_id(graphs: Runtime) -> None:
+    """Two interrupts at once, answered the later one first, then a third."""
+    run = await graphs.start("questions", "go")
+    both = await eventually(lambda: (rows := graphs.ledger.approvals(run=run)) and len(rows) == 2 and rows)
+    asked = {orjson.loads(graphs.blobs.get(row.subject))["question"]: row for row in both}
+    await graphs.client.decide(asked["two?"], "respond", approver="user:carol", message="B")
+    await graphs.client.decide(asked["one?"], "respond", approver="user:dave", message="A")
+    known = {row.request_id for row in both}
+    third = await eventually(
+        lambda: next((r for r in graphs.ledger.approvals(run=run) if r.request_id not in known), None)
+    )
+    assert orjson.loads(graphs.blobs.get(third.subject))["question"] == {"ask": "three?", "ratio": "0.5"}
+    await graphs.client.decide(third, "respond", approver="user:carol", message="C")
+    outcome = await graphs.client.wait(run)
+    assert outcome.status == "completed", outcome.detail
+    assert graphs.text(outcome.result) == "first=A second=B third=C"
+    await _verified(graphs, run)
+
+
+async def test_command_and_send_work(graphs: Runtime) -> None:
+    run = await graphs.start("routing", "go")
+    outcome = await graphs.client.wait(run)
+    assert outcome.status == "completed", outcome.detail
+    assert graphs.text(outcome.result) == "[0, 1, 4, 9]"
+    await _verified(graphs, run)
+
+
+async def test_rejected_question_fails_agent(graphs: Runtime) -> None:
+    run = await graphs.start("questions", "go")
+    row = await graphs.approval(run)
+    await graphs.client.decide(row, "reject", approver="user:carol", message="ask somebody else")
+    await asyncio.sleep(0.3)
+    for other in graphs.ledger.approvals(run=run):
+        await graphs.client.decide(other, "respond", approver="user:carol", message="fine")
+    outcome = await graphs.client.wait(run)
+    assert outcome.status == "failed"
+    assert "ask somebody else" in outcome.detail
+
+
+def _graph(**node: Any) -> Any:
+    from langgraph.graph import END, START, StateGraph
+
+    def work(state: dict[str, Any]) -> dict[str, Any]:
+        return {}
+
+    def build() -> Any:
+        builder: Any = StateGraph(dict)
+        builder.add_node("work", node.pop("function", work), **node)
+        builder.add_edge(START, "work")
+        builder.add_edge("work", END)
+        return builder
+
+    return build
+
+
+def _with_store(state: dict[str, Any], *, store: Any) -> dict[str, Any]:
+    return {}
+
+
+@pytest.mark.parametrize(
+    ("node", "reason"),
+    [
+        ({"retry_policy": __import__("langgraph.types").types.RetryPolicy()}, "temporalio.common.RetryPolicy"),
+        ({"metadata": {"execute_in": "moon"}}, "'activity' or 'workflow'"),
+    ],
+)
+def test_graph_that_cannot_work_is_refused(node: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ProjectError, match=reason):
+        register({"x": agent("x", prompt="p", graph=_graph(**node))})
+
+
+def test_compiled_graph_is_refused() -> None:
+    with pytest.raises(ProjectError, match=r"leave out \.compile"):
+        register({"x": agent("x", prompt="p", graph=lambda: _graph()().compile())})
