@@ -16,6 +16,7 @@ from interlock.errors import InvalidInput, SandboxUnavailable
 from interlock.run.contracts import ExecuteOutput
 from interlock.run.receipt import Receipt
 from interlock.run.rendering import render
+from interlock.run.threads import to_its_end
 from interlock.sandbox import SandboxCall, SandboxResult
 from interlock.types.access import Decision
 from interlock.types.call import ToolCall
@@ -25,7 +26,6 @@ from interlock.types.workspace import Tree
 if TYPE_CHECKING:
     from interlock.run.executor import Executor
 
-BEAT_S: Final = 1.5
 TREE_MAX_BYTES: Final = 64 * 1024 * 1024
 
 
@@ -49,7 +49,8 @@ class Execution:
         """Run, store, sign."""
         profile, tree = self._profile(), self._tree()
         result = await self._sandboxed(profile, tree)
-        return await asyncio.to_thread(self._complete, profile, tree, result)
+        # What ran is on record, even if the call is cancelled in this moment.
+        return await to_its_end(self._complete, profile, tree, result)
 
     def _profile(self) -> Profile:
         name = self.decision.profile or self.entry.schema_.profile
@@ -72,9 +73,8 @@ class Execution:
         return Tree.from_hashed(parse(self.executor.blobs.get(self.call.workspace)))
 
     async def _sandboxed(self, profile: Profile, tree: Tree) -> SandboxResult:
-        """Run in the sandbox with heartbeats; a cancelled activity kills the call and is a result."""
+        """Run in the sandbox; a cancelled activity kills the call and is a result."""
         started = datetime.now(UTC)
-        beats = asyncio.create_task(_beat())
         try:
             return await self.executor.driver.run(self._sandbox_call(profile, tree), self.executor.blobs)
         except asyncio.CancelledError:
@@ -87,8 +87,6 @@ class Execution:
             raise
         except InvalidInput as error:
             return self._ended("error", str(error), started, tree)
-        finally:
-            beats.cancel()
 
     def _sandbox_call(self, profile: Profile, tree: Tree) -> SandboxCall:
         return SandboxCall(
@@ -115,8 +113,10 @@ class Execution:
         )
 
     def _complete(self, profile: Profile, tree: Tree, result: SandboxResult) -> ExecuteOutput:
-        blobs, after = self.executor.blobs, self.executor.ledger.workspace(self.call.run)
+        blobs = self.executor.blobs
+        before = after = self.executor.ledger.workspace(self.call.run)
         if result.workspace != tree:
+            before = self.call.workspace
             after = blobs.put(canonical(result.workspace.as_hashed(), max_bytes=TREE_MAX_BYTES))
         receipt = Receipt(
             run=self.call.run,
@@ -147,13 +147,5 @@ class Execution:
             receipt=receipt.signed(self.executor.signer),
         )
         stored = canonical(output.model_dump(mode="json"))
-        before = self.call.workspace or after
         self.executor.ledger.complete(self.call.call_id, self.attempt, stored, output.receipt, before, after)
         return output
-
-
-async def _beat() -> None:
-    """Tell Temporal that this attempt lives; its silence lets another executor take over."""
-    while True:
-        activity.heartbeat()
-        await asyncio.sleep(BEAT_S)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from cachetools import LRUCache
 from pydantic import ValidationError
@@ -39,15 +39,25 @@ from interlock.run.deciding import failure
 from interlock.run.execution import Execution
 from interlock.run.proof import RunProof, Sources
 from interlock.run.steps import COMMIT, EXECUTE
+from interlock.run.threads import then_cancelled
 from interlock.sandbox import Driver
-from interlock.signing import Signer, Verifier
+from interlock.signing import Signer
 from interlock.types.access import Decision, canonical_request
 from interlock.types.blobs import Blobs
 from interlock.types.call import ToolCall
 
+BEAT_S: Final = 1.5
+
 
 class Paused(Unreachable):
     """The run is paused; the call waits for its resumption."""
+
+
+async def _beat() -> None:
+    """Tell Temporal that this attempt lives; its silence lets another executor take over."""
+    while True:
+        activity.heartbeat()
+        await asyncio.sleep(BEAT_S)
 
 
 @dataclass
@@ -64,8 +74,8 @@ class Executor:
     """The executor's key."""
     sealer: Signer
     """The ledger's key: signs checkpoints."""
-    api: Verifier
-    own: Verifier
+    recorded: Sources
+    """The public keys, and the bundles that were in force before."""
     proofs: LRUCache[str, RunProof] = field(default_factory=lambda: LRUCache(maxsize=512))
     locks: dict[str, asyncio.Lock] = field(default_factory=dict)
     not_started: set[tuple[str, int]] = field(default_factory=set)
@@ -90,7 +100,7 @@ class Executor:
     @activity.defn(name=EXECUTE)
     async def execute_call(self, request: ExecuteInput) -> ExecuteOutput:
         """Judge one call from first principles and run it if it holds up."""
-        run = request.call.run
+        run, beats = request.call.run, asyncio.create_task(_beat())
         try:
             self._must_be_own_run(run)
             proof = await self._commit(run, request.events)
@@ -98,6 +108,8 @@ class Executor:
             return output.model_copy(update={"committed": proof.count - 1})
         except InterlockError as error:
             raise await self._alarmed(run, error) from error
+        finally:
+            beats.cancel()
 
     # -- what was said -------------------------------------------------------------------------------------
 
@@ -111,7 +123,8 @@ class Executor:
                 raise EventForged(
                     f"not an event: {error.errors()[0]['loc']}: {error.errors()[0]['msg']}"
                 ) from error
-            return await asyncio.to_thread(self._append, run, events)
+            # Cancelled or not, no second thread works on this run's proof before this one is done.
+            return await then_cancelled(self._append, run, events)
 
     def _append(self, run: str, events: list[Event]) -> RunProof:
         proof = self._proof(run)
@@ -131,7 +144,7 @@ class Executor:
         head = self.ledger.head(run)
         proof = self.proofs.get(run)
         if proof is None or proof.count != head.count:
-            proof = RunProof(run, Sources(self.blobs, self.api, self.own, self._bundle))
+            proof = RunProof(run, replace(self.recorded, bundle=self._bundle))
             for event in self.ledger.events(run):
                 proof.feed(event)
             self.proofs[run] = proof
@@ -139,14 +152,7 @@ class Executor:
 
     def _bundle(self, digest: str) -> Bundle:
         current = self.policy.current()
-        if current.digest == digest:
-            return current
-        if not self.ledger.knows_bundle(digest):
-            raise Unreachable(
-                f"policy bundle {digest} was never in force on an executor",
-                next_step="make permissions/ the same on graph workers and executors",
-            )
-        return Bundle.from_bytes(self.blobs.get(digest))
+        return current if current.digest == digest else self.recorded.bundle(digest)
 
     async def _alarmed(self, run: str, error: InterlockError) -> ApplicationError:
         if isinstance(error, (EventForged, TokenRejected, IntegrityError)):
@@ -176,6 +182,9 @@ class Executor:
         decision = decide(self.policy.current(), access)
         if decision.verdict == "deny":
             return ExecuteOutput(outcome="refused", decision=decision, detail=decision.reason)
+        if entry.schema_.workspace != "none" and call.workspace != self.ledger.workspace(call.run):
+            detail = "another call changed the run's files since this one was proposed; look again, then propose"
+            return ExecuteOutput(outcome="refused", decision=decision, detail=detail)
         try:
             nonces = self._quorum(request.approvals, proof, digest, decision, now)
         except (Refused, Conflict) as error:
@@ -213,10 +222,7 @@ class Executor:
             raise EventForged(f"call {call.call_id!r} is not the one that was proposed (digests differ)")
         if call.tool in BUILT_IN_TOOLS:
             raise InvalidInput(f"{call.tool!r} runs nothing; people decide it")
-        entry = proof.reach().tool(call.agent.removeprefix("agent:"), call.tool)
-        if entry.schema_.workspace != "none" and call.workspace != self.ledger.workspace(call.run):
-            raise Conflict("the run's files changed since this call was proposed")
-        return entry
+        return proof.reach().tool(call.agent.removeprefix("agent:"), call.tool)
 
     def _quorum(
         self, tokens: tuple[str, ...], proof: RunProof, digest: str, decision: Decision, now: datetime
@@ -226,7 +232,7 @@ class Executor:
             return []
         assert decision.route is not None, "the policy gives every ask its route"
         claims = proof.requester()
-        votes = [ApprovalClaims.read(self.api, token, now=now) for token in tokens]
+        votes = [ApprovalClaims.read(self.recorded.api, token, now=now) for token in tokens]
         if any(vote.about != "call" for vote in votes):
             raise Refused("an approval of another kind of request lets no call run")
         return check_quorum(
@@ -238,7 +244,7 @@ class Executor:
         if not tokens:
             return []
         claims = proof.requester()
-        votes = [ApprovalClaims.read(self.api, token, now=now) for token in tokens]
+        votes = [ApprovalClaims.read(self.recorded.api, token, now=now) for token in tokens]
         routes = [d.route for d in proof.decisions.values() if d.route is not None]
         for vote in votes:
             request = proof.requests.get(vote.request)

@@ -13,10 +13,8 @@ from interlock.approval.card import Card, build_card
 from interlock.audit import ApprovalRow, Ledger
 from interlock.errors import IntegrityError, InterlockError, Unreachable
 from interlock.events import check_chain
-from interlock.policy import Bundle
-from interlock.run.proof import RunProof, Sources
+from interlock.run.proof import RunProof, recorded_sources
 from interlock.settings import Settings
-from interlock.signing import load_verifier
 from interlock.types.approval import ApprovalRequest
 from interlock.types.blobs import Blobs
 
@@ -50,14 +48,7 @@ def verified(run: str, settings: Settings, ledger: Ledger, blobs: Blobs) -> RunP
         IntegrityError: names the first event that does not hold.
         Unreachable: a key or a store is missing.
     """
-
-    def bundle(digest: str) -> Bundle:
-        if not ledger.knows_bundle(digest):
-            raise Unreachable(f"policy bundle {digest} was never in force on an executor")
-        return Bundle.from_bytes(blobs.get(digest))
-
-    api, executor = load_verifier(settings.keys_folder, "api"), load_verifier(settings.keys_folder, "executor")
-    proof = RunProof(run, Sources(blobs, api, executor, bundle))
+    proof = RunProof(run, recorded_sources(ledger, blobs, settings.keys_folder))
     events = ledger.events(run)
     try:
         check_chain(events, run=run)

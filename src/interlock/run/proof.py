@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from interlock.approval import ApprovalClaims, ControlClaims, RequesterClaims, check_vote
+from interlock.audit import Ledger
 from interlock.digest import digest_of, parse
 from interlock.errors import EventForged, InterlockError, InvalidInput, Unreachable
 from interlock.events import (
@@ -32,7 +34,7 @@ from interlock.policy import Bundle, decide
 from interlock.run.arguments import load_arguments
 from interlock.run.catalogue import Scope, access_request, load_manifest
 from interlock.run.receipt import Receipt
-from interlock.signing import Verifier
+from interlock.signing import Verifier, load_verifier
 from interlock.types.access import AccessRequest, Decision, Route, canonical_request
 from interlock.types.approval import ApprovalRequest
 from interlock.types.blobs import Blobs
@@ -258,3 +260,22 @@ class RunProof:
 def _same(name: str, said: Any, found: Any) -> None:
     if said != found:
         raise InvalidInput(f"{name}: the event says {str(said)[:200]!r}, its proof says {str(found)[:200]!r}")
+
+
+def recorded_sources(ledger: Ledger, blobs: Blobs, keys: Path) -> Sources:
+    """Sources for reading a record: public keys from `keys`, and the bundles that an executor itself had in
+    force, as the ledger remembers them. A bundle that somebody merely put among the blobs counts for nothing.
+
+    Raises:
+        Unreachable: a public key is missing.
+    """
+
+    def bundle(digest: str) -> Bundle:
+        if not ledger.knows_bundle(digest):
+            raise Unreachable(
+                f"policy bundle {digest} was never in force on an executor",
+                next_step="make permissions/ the same on graph workers and executors",
+            )
+        return Bundle.from_bytes(blobs.get(digest))
+
+    return Sources(blobs, load_verifier(keys, "api"), load_verifier(keys, "executor"), bundle)

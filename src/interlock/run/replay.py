@@ -25,10 +25,9 @@ from interlock.audit import Ledger, verify_run
 from interlock.errors import InterlockError, Unreachable
 from interlock.events import CallFinished, Event
 from interlock.graph import Services, configure
-from interlock.policy import Bundle
 from interlock.run.authority import trust
 from interlock.run.chain import tap
-from interlock.run.proof import RunProof, Sources
+from interlock.run.proof import RunProof, Sources, recorded_sources
 from interlock.run.worker import Content, workflow_runner
 from interlock.settings import Settings
 from interlock.signing import Verifier, load_verifier
@@ -82,13 +81,12 @@ async def replay(
 ) -> Verdict:
     """Verify one run against its Temporal history, its ledger and its blobs."""
     verdict = Verdict(run)
-    api, executor = load_verifier(settings.keys_folder, "api"), load_verifier(settings.keys_folder, "executor")
     sealer = load_verifier(settings.keys_folder, "ledger")
     recorded = _check_ledger(run, ledger, blobs, sealer, verdict)
     if recorded is None:
         return verdict
     await _check_history(run, settings, blobs, history, content, recorded, verdict)
-    _check_proofs(run, ledger, blobs, api, executor, recorded, verdict)
+    _check_proofs(run, recorded_sources(ledger, blobs, settings.keys_folder), recorded, verdict)
     _check_calls(run, ledger, recorded, verdict)
     return verdict
 
@@ -183,21 +181,8 @@ def _short(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:38]}…{text[-38:]}"
 
 
-def _check_proofs(
-    run: str,
-    ledger: Ledger,
-    blobs: Blobs,
-    api: Verifier,
-    executor: Verifier,
-    recorded: list[Event],
-    verdict: Verdict,
-) -> None:
-    def bundle(digest: str) -> Bundle:
-        if not ledger.knows_bundle(digest):
-            raise Unreachable(f"policy bundle {digest} was never in force on an executor")
-        return Bundle.from_bytes(blobs.get(digest))
-
-    proof = RunProof(run, Sources(blobs, api, executor, bundle))
+def _check_proofs(run: str, sources: Sources, recorded: list[Event], verdict: Verdict) -> None:
+    proof = RunProof(run, sources)
     for event in recorded:
         try:
             proof.feed(event)

@@ -26,6 +26,7 @@ from interlock.project import load_agents, load_workflows, mount
 from interlock.run.authority import trust
 from interlock.run.deciding import Deciding
 from interlock.run.executor import Executor
+from interlock.run.proof import recorded_sources
 from interlock.run.workflow import AgentRun
 from interlock.sandbox import Driver, make_driver
 from interlock.settings import Settings
@@ -153,8 +154,7 @@ def make_executor(settings: Settings, driver: Driver | None = None) -> Executor:
         driver=driver or make_driver(settings),
         signer=load_signer(keys, "executor"),
         sealer=load_signer(keys, "ledger"),
-        api=load_verifier(keys, "api"),
-        own=load_verifier(keys, "executor"),
+        recorded=recorded_sources(ledger, blobs, keys),
     )
 
 
