@@ -7,6 +7,7 @@ import socket
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,7 +26,7 @@ from interlock.policy import PolicySource
 from interlock.project import load_agents, load_workflows, mount
 from interlock.run.authority import trust
 from interlock.run.deciding import Deciding
-from interlock.run.executor import Executor
+from interlock.run.executor import BEAT_S, Executor
 from interlock.run.proof import recorded_sources
 from interlock.run.workflow import AgentRun
 from interlock.sandbox import Driver, make_driver
@@ -166,4 +167,7 @@ def executor_worker(client: Client, settings: Settings, executor: Executor) -> W
         task_queue=settings.executor_queue,
         activities=activities,
         max_concurrent_activities=32,
+        # Otherwise beats are held back until shortly before the timeout: a busy machine would then lose calls
+        # that run, and a cancelled call would run on for seconds.
+        max_heartbeat_throttle_interval=timedelta(seconds=BEAT_S),
     )
