@@ -26,6 +26,13 @@ _STORED: Final = select(events.c.seq, events.c.body).where(
     events.c.run == bindparam("wanted"), events.c.seq.between(bindparam("first"), bindparam("last"))
 )
 _RUN: Final = select(runs).where(runs.c.run == bindparam("wanted"))
+_APPROVALS: Final = select(approvals).where(
+    approvals.c.run == bindparam("wanted"),
+    or_(
+        approvals.c.state.in_(("pending", "approved")),
+        approvals.c.request_id.in_(bindparam("named", expanding=True)),
+    ),
+)
 _INSERT: Final = insert(events)
 _UPDATE_RUN: Final = update(runs).where(runs.c.run == bindparam("wanted"))
 
@@ -136,11 +143,8 @@ def _open_approvals(connection: Connection, run: str, new: Sequence[Event]) -> d
     if not touching:
         return {}
     named = {request_id for event in touching if (request_id := getattr(event, "request_id", ""))}
-    still_open = approvals.c.state.in_(("pending", "approved"))
-    query = select(approvals).where(
-        approvals.c.run == run, or_(still_open, approvals.c.request_id.in_(sorted(named)))
-    )
-    return {row.request_id: approval_row(row._asdict()) for row in connection.execute(query)}
+    rows = connection.execute(_APPROVALS, {"wanted": run, "named": sorted(named)})
+    return {row.request_id: approval_row(row._asdict()) for row in rows}
 
 
 def _store_approval(connection: Connection, row: ApprovalRow, *, known: bool) -> None:

@@ -57,8 +57,14 @@ class Binding:
 
     def model(self) -> BaseChatModel:
         """The agent's chat model, no tools bound."""
-        services = self.services
-        return services.resolve(self.entry.model, services.settings, self.agent, self.manifest, services.reader)
+        services, key = self.services, (self.model_name, self.agent, self.entry.playbook)
+        found = services.models.get(key)
+        if found is None:
+            found = services.resolve(
+                self.entry.model, services.settings, self.agent, self.manifest, services.reader
+            )
+            services.models[key] = found
+        return found
 
 
 def bind(services: Services, agent: str, manifest: Digest) -> Binding:

@@ -36,8 +36,8 @@ def chat_model(agent: str = "", *, tools: bool = True) -> Runnable[LanguageModel
     binding = current()
     if agent not in ("", binding.agent):
         raise Refused(f"agent {binding.agent!r} may not use the model of agent {agent!r}")
-    model = binding.model()
-    model.callbacks = [*_as_list(model), _Recorder(binding)]
+    shared = binding.model()
+    model = shared.model_copy(update={"callbacks": [*_as_list(shared), _Recorder(binding)]})
     return model.bind_tools(binding.tools) if tools and binding.tools else model
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
+from cachetools import LRUCache
 from langchain_core.language_models import BaseChatModel
 
 from interlock.definitions.manifest import Manifest
@@ -33,6 +34,11 @@ class Services:
     def reader(self) -> Reader:
         """Reads blobs as what they hold."""
         return Reader(self.blobs)
+
+    @cached_property
+    def models(self) -> LRUCache[tuple[str, str, str], BaseChatModel]:
+        """Models in use, by full name, agent and playbook: a client keeps its connections from call to call."""
+        return LRUCache(maxsize=128)
 
 
 OVERRIDE: Final[ContextVar[Services | None]] = ContextVar("interlock_services", default=None)

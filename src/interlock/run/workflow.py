@@ -279,7 +279,11 @@ W = TypeVar("W", bound=type[Workflow])
 
 
 def workflow(
-    name: str, *, agents: list[str] | tuple[str, ...] = (), input: type[BaseModel] | None = None
+    name: str,
+    *,
+    agents: list[str] | tuple[str, ...] = (),
+    input: type[BaseModel] | None = None,
+    sandboxed: bool = True,
 ) -> Callable[[W], W]:
     """Make a class in workflows/NAME.py a governed workflow.
 
@@ -287,6 +291,8 @@ def workflow(
         name: how people start it; the file's name.
         agents: the agents that its runs may act as.
         input: model of its input; `steps` then gets an instance.
+        sandboxed: import the module anew for each run, in Temporal's sandbox, which finds what would not
+            replay. For code that is known to be deterministic, False saves a seventh of a run's time.
     """
 
     def mark(cls: W) -> W:
@@ -301,7 +307,7 @@ def workflow(
         cls.__interlock_workflow__ = WorkflowMark(
             name, tuple(agents), (cls.__doc__ or "").strip(), input.model_json_schema() if input else {}
         )
-        return temporal.defn(cls, name=name)  # type: ignore[call-overload, no-any-return]
+        return temporal.defn(cls, name=name, sandboxed=sandboxed)  # type: ignore[call-overload, no-any-return]
 
     return mark
 
@@ -315,7 +321,7 @@ class AgentRunInput(BaseModel, extra="forbid"):
     """Its task: text, or an object."""
 
 
-@workflow(AGENT_RUN, input=AgentRunInput)
+@workflow(AGENT_RUN, input=AgentRunInput, sandboxed=False)
 class AgentRun(Workflow):
     """Run one agent on one task."""
 

@@ -1,0 +1,242 @@
+"""What governing costs: steps a second of an agent's run beside a bare Temporal workflow of as many activities.
+
+    python benchmarks/overhead.py [--json] [--check] [--quick]
+
+A step is one model reply and one tool call. Both sides run on one server, each with two worker processes, in
+turns; figures are medians of paired rounds. Tools are trivial and run by the in-process driver, so that what is
+measured is policy, ledger, transcript and workflow, not the sandbox. Goals: at least 0.6 of bare Temporal, and
+history bytes a step that do not grow with the length of the run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import bare
+from parts import environment, temporal_server, workers
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client
+
+from interlock.audit import SqlBlobs
+from interlock.definitions import Manifest
+from interlock.run.client import RunClient
+from interlock.run.compilation import compiled
+from interlock.run.worker import connect
+from interlock.settings import Settings
+from interlock.signing import create_keys, load_signer
+
+RATIO_GOAL = 0.6
+FLAT_GOAL = 1.10
+"""Most that bytes a step of the longest run may be of those of the shortest."""
+
+TOOL = '''from interlock import tool
+
+
+@tool(action="read")
+def note(text: str) -> str:
+    """Note a text."""
+    return f"noted {text}"
+'''
+RULES = "rules:\n  - {id: notes, effect: allow, owner: bench, agent: agent:*, tool: note}\n"
+
+
+def write_project(root: Path, lengths: list[int]) -> Path:
+    """One agent for each length of run: `calls_N` makes N calls, one a reply."""
+    for folder in ("agents", "tools", "permissions", "workflows"):
+        (root / folder).mkdir(parents=True)
+    (root / "tools" / "note.py").write_text(TOOL)
+    for count in lengths:
+        name = f"calls_{count}"
+        options = 'prompt="Note.", tools=["note"], max_steps=9999'
+        text = f'from interlock import agent\n\n{name} = agent("{name}", {options})\n'
+        (root / "agents" / f"{name}.py").write_text(text)
+        turns = [{"say": "", "calls": [{"tool": "note", "arguments": {"text": f"step {n}"}}]} for n in range(count)]
+        (root / "agents" / f"{name}.playbook.yaml").write_text(json.dumps([*turns, {"say": "done"}]))
+    permissions = root / "permissions"
+    (permissions / "rules.yaml").write_text(RULES)
+    (permissions / "people.yaml").write_text("users:\n  - {name: alice, tenants: default}\n")
+    (permissions / "profiles.yaml").write_text("profiles:\n  - {name: default}\n")
+    return root
+
+
+@dataclass
+class Bench:
+    """Both sides, running."""
+
+    temporal: Client
+    runs: RunClient
+    manifest: Manifest
+    last: str = ""
+    """The governed run that ended last."""
+
+    async def governed(self, count: int, concurrent: int = 1) -> float:
+        """Seconds that `concurrent` governed runs of `count` calls take."""
+        began = time.perf_counter()
+        started = [
+            self.runs.start(self.manifest, f"calls_{count}", "go", requester="user:alice")
+            for _ in range(concurrent)
+        ]
+        names = await asyncio.gather(*started)
+        outcomes = await asyncio.gather(*(self.runs.wait(name) for name in names))
+        took = time.perf_counter() - began
+        for outcome in outcomes:
+            if outcome.status != "completed":
+                raise RuntimeError(f"run {outcome.run} {outcome.status}: {outcome.detail}")
+        self.last = names[-1]
+        return took
+
+    async def bare(self, shape: bare.Shape, concurrent: int = 1) -> float:
+        """Seconds that `concurrent` bare workflows of that shape take."""
+        began = time.perf_counter()
+        name = f"bare-{time.time_ns()}"
+        await asyncio.gather(
+            *(
+                self.temporal.execute_workflow(bare.Bare.run, shape, id=f"{name}-{n}", task_queue=bare.GRAPH)
+                for n in range(concurrent)
+            )
+        )
+        return time.perf_counter() - began
+
+    async def history(self) -> tuple[Counter[str], int]:
+        """Event types and bytes of the last governed run's history."""
+        history = await self.temporal.get_workflow_handle(self.last).fetch_history()
+        types = Counter(EventType.Name(event.event_type) for event in history.events)
+        queues = Counter(
+            event.activity_task_scheduled_event_attributes.task_queue.name.rpartition("-")[2]
+            for event in history.events
+            if event.HasField("activity_task_scheduled_event_attributes")
+        )
+        return types + Counter({f"queue {name}": n for name, n in queues.items()}), sum(
+            event.ByteSize() for event in history.events
+        )
+
+
+@contextmanager
+def bench(folder: Path, lengths: list[int]) -> Iterator[tuple[Settings, str]]:
+    """A server, a project, and four worker processes."""
+    root = write_project(folder / "project", lengths)
+    with temporal_server(folder) as address:
+        settings = Settings(
+            root=root,
+            state=root / ".interlock",
+            name="overhead",
+            temporal_address=address,
+            sandbox_driver="in_process",
+            unsafe_in_process="benchmarks",
+        )
+        create_keys(settings.keys_folder)
+        given = {
+            "INTERLOCK_ROOT": str(root),
+            "INTERLOCK_STATE": str(settings.state_folder),
+            "INTERLOCK_NAME": "overhead",
+            "INTERLOCK_TEMPORAL_ADDRESS": address,
+            "INTERLOCK_SANDBOX_DRIVER": "in_process",
+            "INTERLOCK_UNSAFE_IN_PROCESS": "benchmarks",
+        }
+        own = [["-m", "interlock.cli.main", "worker", role] for role in ("executor", "graph")]
+        other = [[str(Path(bare.__file__)), role, address] for role in ("executor", "graph")]
+        with workers(*own, given=given, cwd=root), workers(*other):
+            yield settings, address
+
+
+async def measure(settings: Settings, lengths: list[int], rounds: int, crowd: int) -> dict[str, Any]:
+    """All figures."""
+    client = await connect(settings)
+    blobs = SqlBlobs(settings.effective_blobs_url)
+    runs = RunClient(client, settings, blobs, load_signer(settings.keys_folder, "api"))
+    both = Bench(client, runs, compiled(settings, blobs))
+    await both.governed(10)
+    shape = await _shape(both)
+    await both.bare(shape)
+    return {
+        "environment": environment(),
+        "shape of a run of 10 calls": asdict(shape),
+        "one run": await _paired(both, shape, rounds, 1),
+        f"{crowd} runs": await _paired(both, shape, max(rounds // 3, 1), crowd),
+        "history": [await _history(both, count) for count in lengths],
+    }
+
+
+async def _shape(both: Bench) -> bare.Shape:
+    """The activities of a governed run of 10 calls, counted from its history."""
+    types, _ = await both.history()
+    return bare.Shape(
+        models=types["queue graph"],
+        executions=types["queue executor"],
+        locals=types["EVENT_TYPE_MARKER_RECORDED"],
+    )
+
+
+async def _paired(both: Bench, shape: bare.Shape, rounds: int, concurrent: int) -> dict[str, float]:
+    """Rounds in turns, governed and bare; steps a second, and the median of the paired ratios."""
+    governed, plain = [], []
+    for number in range(rounds):
+        sides = [(governed, both.governed(10, concurrent)), (plain, both.bare(shape, concurrent))]
+        for kept, work in sides if number % 2 == 0 else reversed(sides):
+            kept.append(10 * concurrent / await work)
+    ratios = [own / other for own, other in zip(governed, plain, strict=True)]
+    return {
+        "interlock steps/s": round(statistics.median(governed), 1),
+        "bare steps/s": round(statistics.median(plain), 1),
+        "ratio": round(statistics.median(ratios), 3),
+        "least ratio": round(min(ratios), 3),
+        "rounds": rounds,
+    }
+
+
+async def _history(both: Bench, count: int) -> dict[str, float]:
+    await both.governed(count)
+    types, size = await both.history()
+    events = sum(n for name, n in types.items() if name.startswith("EVENT_TYPE"))
+    return {"calls": count, "events a step": round(events / count, 2), "bytes a step": round(size / count)}
+
+
+def main() -> int:
+    """Run, print, judge."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--check", action="store_true", help="exit 1 where a goal is missed")
+    parser.add_argument("--quick", action="store_true", help="few rounds and short runs, for a smoke test")
+    options = parser.parse_args()
+    lengths, rounds, crowd = ([10, 20], 2, 2) if options.quick else ([10, 100, 300], 15, 10)
+    with tempfile.TemporaryDirectory(prefix="overhead-") as folder:
+        with bench(Path(folder), lengths) as (settings, _):
+            figures = asyncio.run(measure(settings, lengths, rounds, crowd))
+    sizes = [row["bytes a step"] for row in figures["history"]]
+    figures["growth of bytes a step"] = round(sizes[-1] / sizes[0], 3)
+    ratio = figures["one run"]["ratio"]
+    figures["met"] = {
+        f"ratio >= {RATIO_GOAL}": ratio >= RATIO_GOAL,
+        f"growth <= {FLAT_GOAL}": figures["growth of bytes a step"] <= FLAT_GOAL,
+    }
+    if options.json:
+        print(json.dumps(figures, indent=1))
+    else:
+        _print(figures)
+        print(f"{ratio} of bare Temporal; bytes a step grow {figures['growth of bytes a step']} times")
+    return 1 if options.check and not all(figures["met"].values()) else 0
+
+
+def _print(figures: dict[str, Any]) -> None:
+    for name, value in figures.items():
+        rows = value if isinstance(value, list) else [value]
+        print(f"{name}:")
+        for row in rows:
+            for key, figure in row.items() if isinstance(row, dict) else [("", row)]:
+                print(f"  {key}: {figure}" if key else f"  {figure}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

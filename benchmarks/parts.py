@@ -1,0 +1,93 @@
+"""What a benchmark runs on: a Temporal server, worker processes, and a description of the machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from interlock.run.dev import TEMPORAL_OPTIONS, temporal_binary
+
+
+@contextmanager
+def temporal_server(folder: Path) -> Iterator[str]:
+    """A dev server with the options of `interlock dev`, its database on disk; gives its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [temporal_binary(), "server", "start-dev", "--ip", "127.0.0.1", "--port", str(port)]
+    command += ["--db-filename", str(folder / "temporal.db"), "--log-level", "error", *TEMPORAL_OPTIONS]
+    with (folder / "temporal.log").open("wb") as log, stopped(subprocess.Popen(command, stdout=log, stderr=log)):
+        for _ in range(300):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.1)
+        yield f"127.0.0.1:{port}"
+
+
+@contextmanager
+def workers(*commands: list[str], given: dict[str, str] | None = None, cwd: Path | None = None) -> Iterator[None]:
+    """Worker processes; each has said that it serves when the block begins."""
+    with ExitStack() as stack:
+        for command in commands:
+            process = subprocess.Popen(
+                [sys.executable, *command],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **(given or {})},
+                cwd=cwd,
+            )
+            stack.enter_context(stopped(process))
+            assert process.stdout is not None
+            said = b""
+            for line in process.stdout:
+                said += line
+                if b"serves queue" in line:
+                    break
+            else:
+                raise RuntimeError(f"{command} did not come up:\n{said.decode(errors='replace')}")
+        yield
+
+
+@contextmanager
+def stopped(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """End a process with the block."""
+    try:
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout:
+            process.stdout.close()
+
+
+def environment() -> dict[str, str]:
+    """What the figures depend on."""
+    server = subprocess.run([temporal_binary(), "--version"], capture_output=True, text=True, check=True)
+    names = ("temporalio", "temporalio-langgraph", "langgraph", "pydantic", "sqlalchemy", "pycasbin")
+    return {
+        "cpu": _cpu(),
+        "cores": str(len(os.sched_getaffinity(0))),
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "temporal": server.stdout.strip(),
+        **{name: version(name) for name in names},
+        "server options": " ".join(TEMPORAL_OPTIONS),
+    }
+
+
+def _cpu() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")
