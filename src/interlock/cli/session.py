@@ -41,10 +41,9 @@ def opened(own: Settings) -> Iterator[tuple[Ledger, SqlBlobs]]:
     Raises:
         LedgerUnavailable: one is not there.
     """
-    from interlock.audit import SqlBlobs
-    from interlock.run.client import open_ledger
+    from interlock.audit import Ledger, SqlBlobs
 
-    with closing(open_ledger(own)) as ledger:
+    with closing(Ledger(own.effective_ledger_url, read_only=True)) as ledger:
         with closing(SqlBlobs(own.effective_blobs_url, read_only=True)) as blobs:
             yield ledger, blobs
 

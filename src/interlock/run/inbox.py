@@ -68,8 +68,9 @@ def _reason(proof: RunProof, request: ApprovalRequest) -> str:
     """The policy's own words, from the decision that was made again here: those in the event prove nothing."""
     asked = [d for d in proof.decisions.values() if d.verdict == "ask" and d.rule == request.rule]
     own = proof.decisions.get(request.call_digest)
-    decision = own if own in asked and request.kind != "unknown" else asked[-1]
-    return decision.reason
+    if own is not None and own in asked and request.kind != "unknown":
+        return own.reason
+    return asked[-1].reason if asked else f"Rule {request.rule!r} asked; the call was decided again since."
 
 
 def _compare(row: ApprovalRow, request: ApprovalRequest) -> None:
