@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
-from support.postgres import PostgresServer, start_postgres
+from support.postgres import PostgresServer, connect, start_postgres
 
 from interlock.audit import Ledger, SqlBlobs
 from interlock.signing import Signer, Verifier, create_keys, load_signer, load_verifier
@@ -55,12 +54,18 @@ def _on_sqlite(url: str, statement: str, parameters: tuple[Any, ...], unguarded:
 
 
 def _on_postgres(url: str, statement: str, parameters: tuple[Any, ...], unguarded: bool) -> list[tuple[Any, ...]]:
-    with psycopg.connect(url) as connection:
+    connection = connect(url)
+    try:
+        cursor = connection.cursor()
         if unguarded:
-            connection.execute("SET session_replication_role = replica")
-            connection.execute("ALTER TABLE IF EXISTS blobs DROP CONSTRAINT IF EXISTS blobs_digest")
-        cursor = connection.execute(statement.replace("?", "%s"), parameters)
-        return cursor.fetchall() if cursor.description else []
+            cursor.execute("SET session_replication_role = replica")
+            cursor.execute("ALTER TABLE IF EXISTS blobs DROP CONSTRAINT IF EXISTS blobs_digest")
+        cursor.execute(statement.replace("?", "%s"), parameters)
+        rows = [tuple(row) for row in cursor.fetchall()] if cursor.description else []
+        connection.commit()
+        return rows
+    finally:
+        connection.close()
 
 
 @pytest.fixture(scope="session")

@@ -53,4 +53,6 @@ def _until_open(port: int, process: subprocess.Popen[bytes], folder: Path) -> No
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.05)
-    raise AssertionError(f"temporal did not start:\n{(folder / 'temporal.log').read_text(errors='replace')[-2000:]}")
+    raise AssertionError(
+        f"temporal did not start:\n{(folder / 'temporal.log').read_text(errors='replace')[-2000:]}"
+    )

@@ -17,8 +17,8 @@ StoreKind = Literal["ledger", "blobs"]
 SETTING: Final[dict[StoreKind, str]] = {"ledger": "INTERLOCK_LEDGER_URL", "blobs": "INTERLOCK_BLOBS_URL"}
 _DIALECTS: Final = {
     "sqlite": "sqlite+pysqlite",
-    "postgresql": "postgresql+psycopg",
-    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+pg8000",
+    "postgres": "postgresql+pg8000",
 }
 
 
@@ -41,9 +41,11 @@ class Address:
             url = make_url(text)
         except (ArgumentError, ValueError) as error:
             raise InvalidInput(f"{SETTING[kind]}: not a database URL", next_step=wanted) from error
-        base = url.drivername.partition("+")[0]
+        base, _, driver = url.drivername.partition("+")
         if base not in _DIALECTS:
             raise InvalidInput(f"{SETTING[kind]}: {base!r} is not supported", next_step=wanted)
+        if driver and f"{base}+{driver}" != _DIALECTS[base]:
+            raise InvalidInput(f"{SETTING[kind]}: driver {driver!r} is not used", next_step=wanted)
         if base == "sqlite" and (
             not url.database or ":memory:" in url.database or url.database.startswith("file:")
         ):

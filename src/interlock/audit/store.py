@@ -11,15 +11,15 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import IntegrityError as ConstraintError
-from sqlalchemy.util import immutabledict
 from tenacity import Retrying, retry_if_exception_message, stop_after_delay, wait_random
 
+from interlock.audit import postgresql
 from interlock.audit.address import Address, StoreKind
 from interlock.errors import Conflict, InvalidInput, LedgerUnavailable, Refused
 
 BUSY_TIMEOUT_S: Final = 10
 _BEGIN: Final = "interlock_begin"
-_SNAPSHOT: Final = immutabledict({"isolation_level": "REPEATABLE READ"})
+_SNAPSHOT: Final = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
 
 
 class Store:
@@ -71,7 +71,9 @@ class Store:
             LedgerUnavailable: any failure of the database.
         """
         with self._translated(), self.engine.connect() as connection:
-            yield connection if self.sqlite else connection.execution_options(**_SNAPSHOT)
+            if not self.sqlite:
+                connection.execute(_SNAPSHOT)
+            yield connection
 
     def lock(self, connection: Connection, *names: str) -> None:
         """Hold `names` until the transaction ends. A SQLite writer is alone already."""
@@ -92,18 +94,24 @@ class Store:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except ConstraintError as error:
-            raise Conflict(f"the {self.address.kind} refused a write: {_cause(error)}") from error
         except SQLAlchemyError as error:
+            if _violates_constraint(error):
+                raise Conflict(f"the {self.address.kind} refused a write: {_cause(error)}") from error
             raise self.unavailable(_cause(error)) from error
         except UnicodeEncodeError as error:
             raise InvalidInput(f"not valid UTF-8: {error.reason}") from error
 
 
+def _violates_constraint(error: SQLAlchemyError) -> bool:
+    return isinstance(error, DBAPIError) and (
+        isinstance(error, ConstraintError) or postgresql.violates_constraint(error.orig)
+    )
+
+
 def _cause(error: SQLAlchemyError) -> str:
     """The driver's own first line: SQLAlchemy's text has the statement and its parameters in it."""
     origin = error.orig if isinstance(error, DBAPIError) and error.orig else error
-    return str(origin).strip().partition("\n")[0] or type(origin).__name__
+    return postgresql.said(origin).strip().partition("\n")[0] or type(origin).__name__
 
 
 def _sqlite(address: Address, read_only: bool) -> Engine:
@@ -141,15 +149,4 @@ def _pragmas(raw: SqliteConnection, *, read_only: bool) -> None:
 
 
 def _postgresql(address: Address, read_only: bool) -> Engine:
-    mode = "on" if read_only else "off"
-    options = f"-c statement_timeout=60s -c lock_timeout=30s -c default_transaction_read_only={mode}"
-    defaults = {"connect_timeout": "5", "application_name": f"interlock {address.kind}", "options": options}
-    given = {key: value for key, value in defaults.items() if key not in address.url.query}
-    return create_engine(
-        address.url,
-        connect_args=given,
-        pool_size=8,
-        max_overflow=24,
-        pool_pre_ping=True,
-        hide_parameters=True,
-    )
+    return postgresql.connected_engine(address.url, name=f"interlock {address.kind}", read_only=read_only)
