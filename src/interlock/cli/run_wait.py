@@ -69,10 +69,12 @@ async def _follow(own: Settings, run: str) -> None:
     after = -1
     with opened(own) as (ledger, blobs):
         lines = Timeline(blobs)
-        with say.console(sys.stderr).status("the run goes on; Ctrl-C stops watching, not the run") as status:
+        screen = say.console(sys.stderr)
+        with screen.status("the run goes on; Ctrl-C stops watching, not the run") as status:
             while True:
                 for event in await asyncio.to_thread(ledger.events, run, after):
-                    say.safe_note(lines.line(event), style=lines.style(event) or "default")
+                    # The console that draws the status must print too, or lines run into it.
+                    screen.print(lines.line(event), style=lines.style(event) or None, soft_wrap=True)
                     after = event.seq
                     if event.kind == "approval.requested":
                         status.update(f"waits: interlock approval show {event.request_id}")

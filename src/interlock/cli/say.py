@@ -65,11 +65,6 @@ def note(text: str, *, style: str = "dim") -> None:
     _print(sys.stderr, _visible(text), style)
 
 
-def safe_note(text: str, *, style: str) -> None:
-    """As `safe_line`, to standard error."""
-    _print(sys.stderr, text, style)
-
-
 def _print(stream: IO[str], text: str, style: str) -> None:
     if style and on_terminal(stream):
         console(stream).print(text, style=style, markup=False, highlight=False, soft_wrap=True)
@@ -86,7 +81,7 @@ def console(stream: IO[str] | None = None) -> Console:
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows. On a terminal long cells fold; otherwise nothing is folded or cut."""
+    """Print rows; nothing is folded or cut."""
     from interlock.approval.visible import visible_line
 
     cells = [[visible_line(cell) for cell in row] for row in rows]
@@ -100,16 +95,22 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def _rich_table(headers: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    """A table whose cells are plain text, whatever is in them. One that is too wide wraps as lines do: cells that
+    fold can neither be read nor copied."""
     from rich.box import SIMPLE_HEAD
+    from rich.measure import Measurement
     from rich.table import Table
     from rich.text import Text
 
     made = Table(box=SIMPLE_HEAD, pad_edge=False)
     for header in headers:
-        made.add_column(header, overflow="fold")
+        made.add_column(header, no_wrap=True)
     for row in cells:
         made.add_row(*map(Text, row))
-    console().print(made)
+    screen = console()
+    whole = Measurement.get(screen, screen.options.update(max_width=100_000), made).maximum
+    screen.width = max(screen.width, whole)
+    screen.print(made)
 
 
 @contextmanager
