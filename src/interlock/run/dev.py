@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from interlock.errors import InterlockError, Unreachable
+from interlock.run.dev_lock import only_one
 from interlock.run.worker import connect
 from interlock.settings import Settings
 from interlock.signing import create_keys
@@ -70,17 +71,24 @@ class Dev:
     say: Callable[[str], None]
     parts: list[Part] = field(default_factory=list)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    lock: int = -1
+    """The descriptor that every part inherits, so that the project is free only when all have ended."""
 
     async def run(self) -> None:
         """Start every part in order, say so, and keep them running until a signal.
 
         Raises:
+            Conflict: another one serves this project.
             Unreachable: a part does not come up; its log says why.
         """
+        self._logs().mkdir(parents=True, exist_ok=True)
+        with only_one(self.settings.state_folder, self.say) as self.lock:
+            await self._run()
+
+    async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stopping.set)
-        self._logs().mkdir(parents=True, exist_ok=True)
         for path in create_keys(self.settings.keys_folder):
             self.say(f"made key {path}")
         watchers: list[asyncio.Task[None]] = []
@@ -152,6 +160,7 @@ class Dev:
             cwd=self.settings.root,
             start_new_session=True,
             preexec_fn=_die_with_parent,
+            pass_fds=(self.lock,),
         )
         if not part.ready:
             part.is_ready.set()

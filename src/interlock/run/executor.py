@@ -196,15 +196,14 @@ class Executor:
             return ExecuteOutput.model_validate(parse(reserved.result))
         attempt = reserved.attempt
         if reserved.state == "in_doubt":
+            # Whatever is decided now, an earlier attempt that still runs must not act after it.
+            await self.driver.kill(call.call_id)
             settled = self._settlement(request.settled, proof, digest, now)
             never_began = reserved.executor == self.name and (call.call_id, attempt) in self.not_started
             if not (settled or never_began or self._safe_to_repeat(entry, decision)):
                 detail = f"executor {reserved.executor!r} began it at {reserved.at.isoformat()} and left no result"
                 return ExecuteOutput(outcome="unknown", decision=decision, detail=detail)
-            await self.driver.kill(call.call_id)
-            attempt = await asyncio.to_thread(
-                self.ledger.retake, call.call_id, self.name, reserved.attempt, settled
-            )
+            attempt = await asyncio.to_thread(self._retake, call.call_id, reserved, settled)
         images = proof.reach().manifest.images
         execution = Execution(self, call, digest, entry, access.arguments, decision, tuple(nonces), attempt, images)
         return await execution.run()
@@ -260,6 +259,16 @@ class Executor:
             return True
         profile = self.policy.current().profiles[decision.profile or schema.profile]
         return schema.effects == "contained" and self.driver.contained(profile)
+
+    def _retake(self, call_id: str, reserved: ReserveOutcome, settled: list[str]) -> int:
+        try:
+            return self.ledger.retake(call_id, self.name, reserved.attempt, settled)
+        except Conflict as error:
+            now = next(row for row in self.ledger.calls(call_id.rpartition(":")[0]) if row.call_id == call_id)
+            if now.finished_at is None and now.attempt == reserved.attempt:
+                raise
+            # An attempt that was taken for dead came to its end in this moment: the next one finds its result.
+            raise Unreachable(f"call {call_id!r} was taken over or ended meanwhile") from error
 
     def _reserve(self, call: ToolCall, digest: str, decision: Decision, nonces: list[str]) -> ReserveOutcome:
         return self.ledger.reserve(

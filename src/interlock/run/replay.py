@@ -23,7 +23,7 @@ from temporalio.worker import Replayer
 
 from interlock.audit import Ledger, verify_run
 from interlock.errors import InterlockError, Unreachable
-from interlock.events import CallFinished, Event
+from interlock.events import CallFinished, CallUnknown, Event
 from interlock.graph import Services, configure
 from interlock.run.authority import trust
 from interlock.run.chain import tap
@@ -198,10 +198,12 @@ def _check_proofs(run: str, sources: Sources, recorded: list[Event], verdict: Ve
 def _check_calls(run: str, ledger: Ledger, recorded: list[Event], verdict: Verdict) -> None:
     """The executor's stored results against the receipts in the chain."""
     finished = {event.call_id: event for event in recorded if isinstance(event, CallFinished)}
+    # People settled these without waiting for an executor that was taken for dead.
+    settled = {event.call_id for event in recorded if isinstance(event, CallUnknown)}
     for row in ledger.calls(run):
         event = finished.get(row.call_id)
         if event is None:
-            if row.finished_at is not None and not verdict.open:
+            if row.finished_at is not None and not verdict.open and row.call_id not in settled:
                 message = f"call {row.call_id!r} ran, and the chain does not say so"
                 verdict.differences.append(Difference("calls", -1, "call", "call_id", message))
             continue
