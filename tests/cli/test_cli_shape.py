@@ -9,7 +9,7 @@ import pytest
 from support.commands import leaves
 
 EXPECTED = {
-    "init", "check", "compile", "dev", "worker", "doctor", "replay",
+    "init", "check", "dev", "worker", "doctor", "replay",
     "run start", "run list", "run show", "run wait", "run cancel", "run pause", "run resume",
     "run artifacts", "run artifact", "run output", "run export", "run history",
     "approval list", "approval show", "approval approve", "approval reject", "approval respond", "approval edit",
