@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from interlock.project import prepare_sample
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -128,6 +133,13 @@ def test_service_cannot_write_its_image(compose: Compose, service: str) -> None:
     assert "Read-only file system" in compose.inside(service, "touch", "/opt/interlock/x").stdout
 
 
+def test_auditor_only_reads(compose: Compose) -> None:
+    assert compose.sql("auditor", "ledger", "SELECT count(*) FROM events").endswith("done\n")
+    assert compose.sql("auditor", "blobs", "SELECT count(*) FROM blobs").endswith("done\n")
+    assert "permission denied" in compose.sql("auditor", "blobs", "INSERT INTO blobs VALUES ('x', '')")
+    assert ".key" not in compose.inside("auditor", "ls", "/run/interlock/keys").stdout
+
+
 def test_executor_reaches_engine(compose: Compose) -> None:
     code = "import docker; print(docker.from_env().ping())"
     assert compose.inside("executor", "python", "-c", code).stdout.endswith("True\n")
@@ -140,3 +152,62 @@ def test_worker_reaches_temporal(compose: Compose, service: str) -> None:
         "asyncio.run(Client.connect('temporal:7233')); print('connected')"
     )
     assert compose.inside(service, "python", "-c", code).stdout.endswith("connected\n")
+
+
+def _told(done: subprocess.CompletedProcess[str]) -> Any:
+    """The JSON document that a command printed, after what docker-compose says before it."""
+    assert done.returncode == 0, done.stdout
+    return json.loads(done.stdout[done.stdout.index("{") :])
+
+
+def test_governed_run_through_compose(compose: Compose, tmp_path: Path) -> None:
+    """Compiled on the host, started and approved by the client, run in the host's sandboxes, replayed by the
+    auditor: nobody holds more than their part."""
+    release, work = tmp_path / "release.json", tmp_path / "work"
+    prepare_sample(ROOT / "tests" / "project" / "fix_issue", work, ROOT / ".state" / "cache")
+    interlock = [sys.executable, "-m", "interlock.cli.main"]
+    state = {**os.environ, "INTERLOCK_STATE": str(tmp_path / "state")}
+    for command in (["sandbox", "build"], ["compile", "--out", str(release)]):
+        subprocess.run([*interlock, *command], cwd=ROOT, env=state, check=True, capture_output=True)
+    tmp_path.chmod(0o755)
+    for path in (release, *work.rglob("*"), work):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    started = compose("up", "-d", "graph-worker", "executor")
+    assert started.returncode == 0, started.stdout
+
+    mounts = ["-v", f"{release}:/release.json:ro", "-v", f"{work}:/work:ro"]
+    issue = json.dumps({"issue": (ROOT / "tests" / "project" / "fix_issue" / "issue.md").read_text()})
+    start = ["interlock", "run", "start", "fix_issue", "--release", "/release.json", "--workspace", "/work"]
+    begun = compose(
+        "run",
+        "--rm",
+        "--no-deps",
+        "-T",
+        *mounts,
+        "client",
+        *start,
+        "--input",
+        issue,
+        "--as",
+        "user:alice",
+        "--json",
+    )
+    run = _told(begun)["run"]
+    request = ""
+    for _ in range(90):
+        waiting = _told(compose.inside("client", "interlock", "approval", "list", "--json"))["requests"]
+        if waiting:
+            request = waiting[0]["request_id"]
+            break
+        time.sleep(1)
+    assert request, compose("logs", "--tail", "40", "graph-worker", "executor").stdout
+    refused = compose.inside("client", "interlock", "approval", "approve", request, "--as", "user:alice")
+    assert refused.returncode == 1
+    approved = compose.inside("client", "interlock", "approval", "approve", request, "--as", "user:carol")
+    assert approved.returncode == 0, approved.stdout
+    ended = compose.inside("client", "interlock", "run", "wait", run, "--json")
+    assert _told(ended)["status"] == "completed"
+    verdict = _told(compose.inside("auditor", "interlock", "replay", run, "--json"))
+    assert verdict["verified"] is True
+    patch = compose.inside("auditor", "interlock", "run", "artifact", run, "change.patch").stdout
+    assert "[0-9]{1,6}" in patch

@@ -48,7 +48,14 @@ def test_secrets_volume_has_one_service() -> None:
         "executor-secrets": ["executor"],
         "graph-secrets": ["graph-worker"],
         "client-secrets": ["client"],
+        "auditor-secrets": ["auditor"],
     }
+
+
+def test_service_with_a_private_key_has_no_team_code() -> None:
+    """agents/ and workflows/ are imported, so they are not where the API's or the executor's key is."""
+    for name in ("client", "executor"):
+        assert not [mount for mount in mounts(name) if "/agents:" in mount or "/workflows:" in mount]
 
 
 def test_mounts_of_the_project_are_read_only() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SERVICES = ("postgres", "owner", "executor", "graph", "client", "temporal")
+SERVICES = ("postgres", "owner", "executor", "graph", "client", "auditor", "temporal")
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="files are handed to other users, which needs root")
 
@@ -46,7 +46,7 @@ def test_graph_worker_gets_public_keys_and_blobs(volumes: Path) -> None:
 
 def test_each_service_has_its_own_password(volumes: Path) -> None:
     passwords = [path.read_text() for path in (volumes / "postgres").glob("*_password")]
-    assert len(set(passwords)) == len(passwords) == 5
+    assert len(set(passwords)) == len(passwords) == 6
     for service in ("owner", "executor", "client", "graph"):
         own = (volumes / "postgres" / f"{service}_password").read_text()
         others = set(passwords) - {own}

@@ -5,6 +5,7 @@ Each service has a volume of its own and gets into it only what its role may hol
     executor   executor.key and ledger.key, the URLs of ledger and blobs
     graph      public keys, the URL of the blobs
     client     api.key, the URLs of ledger (read) and blobs
+    auditor    public keys, the URLs of ledger and blobs, to read
     owner      the URLs of the databases' owner, who alone changes tables
     postgres   the passwords, for the first start of the database
 
@@ -33,6 +34,7 @@ DATABASES: Final = {
     "owner": ("ledger", "blobs"),
     "executor": ("ledger", "blobs"),
     "client": ("ledger", "blobs"),
+    "auditor": ("ledger", "blobs"),
     "graph": ("blobs",),
 }
 
@@ -46,7 +48,7 @@ def main() -> int:
         print(f"provision: {error}", file=sys.stderr)
         return error.exit_code
     provide_databases()
-    for service in ("graph", "client"):
+    for service in ("graph", "client", "auditor"):
         _hand_over(VOLUMES / service, USER)
     _hand_over(VOLUMES / "temporal", TEMPORAL_USER)
     print("provision: keys and passwords are in place")
@@ -65,7 +67,7 @@ def provide_keys() -> None:
         _refuse_second_pair(service, roles)
         create_keys(folder, roles)
         holders |= {role: folder / f"{role}.pub" for role in roles}
-    for service in ("executor", "client", "graph"):
+    for service in ("executor", "client", "graph", "auditor"):
         folder = VOLUMES / service / "keys"
         folder.mkdir(exist_ok=True)
         for role in ROLES:

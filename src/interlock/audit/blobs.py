@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from typing import Final
+from typing import Any, Final
 
 from cachetools import LRUCache
 from sqlalchemy import bindparam, select
@@ -26,6 +26,20 @@ _GET: Final = select(blobs.c.data).where(blobs.c.digest == bindparam("wanted"))
 _HAS: Final = select(blobs.c.digest).where(blobs.c.digest == bindparam("wanted"))
 
 
+# PostgreSQL keeps a row from belying its digest by a constraint; and a graph worker's role may add, not update.
+_PUT_POSTGRESQL: Final = postgresql.insert(blobs).on_conflict_do_nothing(index_elements=[blobs.c.digest])
+
+
+def _put_sqlite() -> Any:
+    """SQLite: bytes that belie their digest are put right by whoever has the true ones."""
+    insert = sqlite.insert(blobs)
+    return insert.on_conflict_do_update(
+        index_elements=[blobs.c.digest],
+        set_={"data": insert.excluded.data},
+        where=blobs.c.data != insert.excluded.data,
+    )
+
+
 class SqlBlobs:
     """SQLite or PostgreSQL, by URL. Implements `interlock.types.Blobs`; safe to call from threads."""
 
@@ -38,13 +52,7 @@ class SqlBlobs:
         """
         self._store = Store("blobs", url, read_only=read_only)
         migrate(self._store)
-        insert = sqlite.insert(blobs) if self._store.sqlite else postgresql.insert(blobs)
-        # Bytes that belie their digest are put right by whoever has the true ones.
-        self._put = insert.on_conflict_do_update(
-            index_elements=[blobs.c.digest],
-            set_={"data": insert.excluded.data},
-            where=blobs.c.data != insert.excluded.data,
-        )
+        self._put = _put_sqlite() if self._store.sqlite else _PUT_POSTGRESQL
         self._cache: LRUCache[Digest, bytes] = LRUCache(_CACHE_BYTES, getsizeof=len)
         self._cache_lock = threading.Lock()
 

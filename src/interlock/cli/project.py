@@ -1,4 +1,4 @@
-"""`interlock init` and `check`."""
+"""`interlock init`, `check` and `compile`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 from interlock.cli import say
 from interlock.cli.options import AsJson
 from interlock.cli.session import settings
+from interlock.errors import InvalidInput
 
 
 def init(
@@ -49,7 +50,30 @@ def check(as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
+def compile_(
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write.")] = Path("release.json"),
+    as_json: AsJson = False,
+) -> None:
+    """Compile the project into one file, for `run start --release` where neither team code nor Docker may be."""
+    from interlock.digest import parse
+    from interlock.run.release import release
+
+    own = settings()
+    with say.working("compiling the project", quiet=as_json):
+        data = release(own)
+    try:
+        out.write_bytes(data)
+    except OSError as error:
+        raise InvalidInput(f"--out: {str(out)!r} cannot be written: {error.strerror}") from error
+    manifest = parse(data)["manifest"]
+    if as_json:
+        say.document({"manifest": manifest, "file": str(out), "bytes": len(data)})
+        return
+    say.line(f"{out}: manifest {manifest}, {len(data)} bytes")
+
+
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     app.command()(init)
     app.command()(check)
+    app.command("compile")(compile_)

@@ -17,7 +17,9 @@ from interlock.errors import InvalidInput
 
 if TYPE_CHECKING:
     from interlock.definitions import Manifest
+    from interlock.run.client import RunClient
     from interlock.run.contracts import RunOutcome
+    from interlock.settings import Settings
 
 
 def start(
@@ -28,6 +30,10 @@ def start(
     task: Annotated[str, typer.Option(help="The agent's task as text, instead of --input.")] = "",
     workspace: Annotated[
         Path | None, typer.Option(metavar="DIR", help="A folder whose files the run starts from; it is copied.")
+    ] = None,
+    release: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="What `interlock compile` wrote; else the project is compiled."),
     ] = None,
     as_user: AsUser = "",
     wait: Annotated[
@@ -40,7 +46,7 @@ def start(
     if input_ and task:
         raise InvalidInput("--task: give --input or --task, not both")
     value = json_value(input_, "--input") if input_ else task or None
-    run, outcome = asyncio.run(_started(name, value, workspace, as_user, id_, wait=wait, quiet=as_json))
+    run, outcome = asyncio.run(_started(name, value, (workspace, release), as_user, id_, wait=wait, quiet=as_json))
     if outcome is not None:
         conclude(outcome, as_json=as_json)
     elif as_json:
@@ -51,17 +57,23 @@ def start(
 
 
 async def _started(
-    name: str, value: Any, folder: Path | None, user: str, run: str, *, wait: bool, quiet: bool
+    name: str,
+    value: Any,
+    files: tuple[Path | None, Path | None],
+    user: str,
+    run: str,
+    *,
+    wait: bool,
+    quiet: bool,
 ) -> tuple[str, RunOutcome | None]:
     from interlock.cli.resolve import person_of
-    from interlock.run.compilation import compiled
     from interlock.run.files import import_workspace
 
-    own = settings()
+    own, (folder, release) = settings(), files
     requester = person_of(bundle_of(own), own.tenant, user)
     async with acting(own) as client:
         with say.working("compiling the project", quiet=quiet):
-            manifest = await asyncio.to_thread(compiled, own, client.blobs)
+            manifest = await asyncio.to_thread(_manifest, own, client, release)
         value = _fitting(manifest, name, value)
         workspace = await asyncio.to_thread(import_workspace, folder, client.blobs) if folder else ""
         run = await client.start(manifest, name, value, requester=requester, workspace=workspace, run=run)
@@ -70,6 +82,19 @@ async def _started(
         if not quiet:
             say.note(run)
         return run, await wait_for(client, own, run, quiet=quiet)
+
+
+def _manifest(own: Settings, client: RunClient, release: Path | None) -> Manifest:
+    from interlock.run.compilation import compiled
+    from interlock.run.release import load_release
+
+    if release is None:
+        return compiled(own, client.blobs)
+    try:
+        data = release.read_bytes()
+    except OSError as error:
+        raise InvalidInput(f"--release: {str(release)!r} cannot be read: {error.strerror}") from error
+    return load_release(data, client.blobs)
 
 
 def _fitting(manifest: Manifest, name: str, value: Any) -> Any:
