@@ -90,13 +90,13 @@ class SqlBlobs:
         if not re.fullmatch(DIGEST_PATTERN, digest):
             raise IntegrityError(f"{digest!r} is not a digest; no blob has it")
         with self._store.read() as connection:
-            data: bytes | None = connection.execute(_GET, {"wanted": digest}).scalar()
+            data: Any = connection.execute(_GET, {"wanted": digest}).scalar()
         if data is None:
             raise IntegrityError(
                 f"blob {digest} is absent from {self._store.address}",
                 next_step="restore it from a backup of the blob store",
             )
-        if digest_bytes(data) != digest:
+        if not isinstance(data, bytes) or digest_bytes(data) != digest:
             raise IntegrityError(
                 f"blob {digest} was altered: its bytes have another digest",
                 next_step="restore it from a backup of the blob store",

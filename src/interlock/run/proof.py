@@ -185,7 +185,8 @@ class RunProof:
         self.decisions[event.call_digest] = decision
 
     def _requested(self, event: ApprovalRequested) -> None:
-        route = self._route(event)
+        decision, route = self._asked(event)
+        _same("reason", event.reason, decision.reason)
         _same("route", event.route, route.name)
         _same("approvers", event.approvers, route.approvers)
         _same("quorum", event.quorum, route.quorum)
@@ -207,8 +208,8 @@ class RunProof:
             expires_at=event.expires_at,
         )
 
-    def _route(self, event: ApprovalRequested) -> Route:
-        """The route of the decision that asked: that of the call itself, or, for an unknown outcome, that of
+    def _asked(self, event: ApprovalRequested) -> tuple[Decision, Route]:
+        """The decision that asked, and its route: that of the call itself, or, for an unknown outcome, that of
         the decision on settling it."""
         if event.about == "unknown":
             asked = [d for d in self.decisions.values() if d.verdict == "ask" and d.rule == event.rule]
@@ -216,7 +217,7 @@ class RunProof:
             asked = [self.decisions[event.call_digest]] if event.call_digest in self.decisions else []
         for decision in reversed(asked):
             if decision.route is not None and decision.rule == event.rule:
-                return decision.route
+                return decision, decision.route
         raise InvalidInput(f"rule: {event.rule!r} asked nobody about this call")
 
     def _voted(self, event: ApprovalDecided) -> None:

@@ -61,7 +61,6 @@ class Verdict:
     """How many policy decisions were made again."""
     approvals: int = 0
     receipts: int = 0
-    blobs: int = 0
     differences: list[Difference] = field(default_factory=list)
 
     @property
