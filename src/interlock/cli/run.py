@@ -71,18 +71,25 @@ def show(
         with opened(own) as (ledger, blobs):
             run = run_of(ledger, run)
             row, events = ledger.run(run), ledger.events(run)
+            held_up = [] if row.ended else asyncio.run(_held_up(own, run))
             if as_json:
-                say.document({**asdict(row), "events": [event.model_dump(mode="json") for event in events]})
+                listed = [event.model_dump(mode="json") for event in events]
+                say.document({**asdict(row), "held_up": held_up, "events": listed})
                 return
             _show(row, events, blobs, verbose=verbose)
+            for reason in held_up:
+                say.note(f"is held up: {reason}", style="bold yellow")
     except (InvalidInput, LedgerUnavailable):
         # Its first events are committed with its first effect; until then only Temporal knows it.
         if run == LAST or not asyncio.run(_only_started(own, run)):
             raise
         if as_json:
-            say.document({"run": run, "status": "running", "events": []})
+            held_up = asyncio.run(_held_up(own, run))
+            say.document({"run": run, "status": "running", "held_up": held_up, "events": []})
         else:
             say.line(f"run {run} has just started; the ledger has no events of it yet")
+            for reason in asyncio.run(_held_up(own, run)):
+                say.note(f"is held up: {reason}", style="bold yellow")
 
 
 def _show(row: RunRow, events: Any, blobs: Any, *, verbose: bool) -> None:
@@ -96,6 +103,18 @@ def _show(row: RunRow, events: Any, blobs: Any, *, verbose: bool) -> None:
         say.safe_line(lines.line(event), style=lines.style(event))
     if row.waiting:
         say.note(f"waits for {row.waiting} decision(s): interlock approval list")
+
+
+async def _held_up(own: Settings, run: str) -> list[str]:
+    """Why an open run does not go on, as far as Temporal can be asked."""
+    from interlock.errors import InterlockError
+    from interlock.run.client import obstacles
+    from interlock.run.worker import connect
+
+    try:
+        return await obstacles(await connect(own), run)
+    except InterlockError:
+        return []
 
 
 async def _only_started(own: Settings, run: str) -> bool:

@@ -117,7 +117,9 @@ def _activity_body(work: Work) -> Callable[..., Any]:
             try:
                 result, interrupts = await _worked(work, state)
             except Exception as error:
-                raise explained(error, work.where) from error
+                shown = explained(error, work.where)
+                # What is tried again goes without its causes: with them Temporal cuts it, message and all.
+                raise shown from (error if getattr(shown, "non_retryable", True) else None)
         written = [item.model_dump(mode="json") for item in replies]
         return {"result": result, "interrupts": interrupts, "replies": written}
 

@@ -38,7 +38,7 @@ from interlock.audit import ApprovalRow, Ledger
 from interlock.definitions import Manifest
 from interlock.digest import canonical, digest_of
 from interlock.errors import Conflict, InterlockError, InvalidInput, Refused, TokenRejected, Unreachable
-from interlock.run.catalogue import Scope
+from interlock.run.catalogue import Scope, known
 from interlock.run.contracts import (
     AGENT_RUN,
     ControlInput,
@@ -88,6 +88,8 @@ class RunClient:
         """
         if workflow not in manifest.workflows and workflow in manifest.agents:
             workflow, value = AGENT_RUN, {"agent": workflow, "task": value}
+        elif workflow != AGENT_RUN:
+            known(workflow, {**manifest.agents, **manifest.workflows}, "workflow or agent")
         Scope.of(manifest, workflow, value)
         if workflow != AGENT_RUN:
             _check_input(manifest.workflows[workflow].input_schema, value)
@@ -133,6 +135,10 @@ class RunClient:
     async def state(self, run: str) -> RunState:
         """Where an open run stands, by asking its workflow."""
         return await _asked(self.handle(run).query("state", result_type=RunState), run)
+
+    async def obstacles(self, run: str) -> list[str]:
+        """See `obstacles`."""
+        return await obstacles(self.temporal, run)
 
     async def wait(self, run: str) -> RunOutcome:
         """Wait for the end of a run; a failed or cancelled one is an outcome too."""
@@ -201,6 +207,20 @@ class RunClient:
         )
         request = ControlInput(token=claims.signed(self.api))
         return await _asked(self.handle(run).execute_update("control", request, result_type=RunState), run)
+
+
+async def obstacles(temporal: Client, run: str) -> list[str]:
+    """Why an open run does not go on: the last failure of each step that is being tried again.
+
+    Raises:
+        Conflict: there is no such run. Unreachable: Temporal does not answer.
+    """
+    found = await _asked(temporal.get_workflow_handle(run).describe(), run)
+    return [
+        f"{step.activity_type.name}, attempt {step.attempt}: {step.last_failure.message}"
+        for step in found.raw_description.pending_activities
+        if step.last_failure.message
+    ]
 
 
 def _check_input(schema: dict[str, Any], value: JsonValue) -> None:

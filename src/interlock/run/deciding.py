@@ -24,7 +24,11 @@ from interlock.types.call import ToolCall
 
 
 def failure(error: InterlockError) -> ApplicationError:
-    """An engine error as Temporal carries it: only an unreachable part is worth a retry."""
+    """An engine error as Temporal carries it: only an unreachable part is worth a retry.
+
+    Raise it `from None`: with its causes Temporal cuts a failure of which it keeps a copy while it tries again,
+    and then nobody can see why a run waits.
+    """
     return ApplicationError(str(error), type=type(error).__name__, non_retryable=not isinstance(error, Unreachable))
 
 
@@ -49,7 +53,7 @@ class Deciding:
             for tool in BUILT_IN_TOOLS:
                 self.blobs.put(built_in_source(tool))
         except InterlockError as error:
-            raise failure(error) from error
+            raise failure(error) from None
         agents = {name: manifest.agents[name] for name in scope.agents}
         return RunFacts(
             agents={
@@ -65,7 +69,7 @@ class Deciding:
         try:
             return self.blobs.put(canonical(value))
         except InterlockError as error:
-            raise failure(error) from error
+            raise failure(error) from None
 
     @activity.defn(name=DECIDE)
     async def decide(self, request: DecideInput) -> DecideOutput:
@@ -74,13 +78,13 @@ class Deciding:
             bundle = self.policy.current()
             manifest = load_manifest(self.blobs, request.manifest)
         except InterlockError as error:
-            raise failure(error) from error
+            raise failure(error) from None
         try:
             return self._decide(request, bundle, manifest)
         except InvalidInput as error:
             return DecideOutput(invalid=str(error))
         except InterlockError as error:
-            raise failure(error) from error
+            raise failure(error) from None
 
     def _decide(self, request: DecideInput, bundle: Bundle, manifest: Any) -> DecideOutput:
         # The run's own input limits its agents; the workflow checked that already, and the executor will.

@@ -95,7 +95,7 @@ class Executor:
                 await asyncio.to_thread(self.ledger.checkpoint, request.run, self.sealer)
             return proof.count - 1
         except InterlockError as error:
-            raise await self._alarmed(request.run, error) from error
+            raise await self._alarmed(request.run, error) from None
 
     @activity.defn(name=EXECUTE)
     async def execute_call(self, request: ExecuteInput) -> ExecuteOutput:
@@ -107,7 +107,7 @@ class Executor:
             output = await self._judge_and_run(request, proof)
             return output.model_copy(update={"committed": proof.count - 1})
         except InterlockError as error:
-            raise await self._alarmed(run, error) from error
+            raise await self._alarmed(run, error) from None
         finally:
             beats.cancel()
 

@@ -17,7 +17,7 @@ from interlock.events import CallFinished, CallRefused, CallUnknown
 from interlock.graph import CallResult, ProposedCall
 from interlock.run.asking import ask_people
 from interlock.run.context import RunContext
-from interlock.run.contracts import SETTLE_TOOL, ExecuteInput, ExecuteOutput
+from interlock.run.contracts import BUILT_IN_TOOLS, SETTLE_TOOL, ExecuteInput, ExecuteOutput
 from interlock.run.proposal import call_digest, decide_call, record_decision, record_proposal
 from interlock.run.steps import execute
 from interlock.types.access import Decision
@@ -38,6 +38,8 @@ async def _govern(run: RunContext, agent: str, proposed: ProposedCall, edited_fr
     call_id = run.next_call_id()
     if proposed.error:
         return _refused(run, proposed, call_id, agent, "schema", proposed.error)
+    if proposed.tool in BUILT_IN_TOOLS:  # the engine puts these; a model that could would write people's questions
+        return _refused(run, proposed, call_id, agent, "unknown_tool", f"there is no tool {proposed.tool!r}")
     decided = await decide_call(run, call_id, agent, proposed.tool, proposed.arguments)
     if decided.call is None or decided.decision is None:
         by: Refusal = "unknown_tool" if decided.unknown_tool else "schema"

@@ -127,6 +127,8 @@ class Workflow:
         # Whatever was begun or accepted is recorded before the last event, never after it.
         await run.settled()
         await asyncio.shield(temporal.wait_condition(temporal.all_handlers_finished))
+        if self._cancelled_by:  # whatever else came of it: of a killed executor's call it is a failure
+            status, detail = "cancelled", ""
         if status == "cancelled" and not self._cancelled_by:
             run.chain.record(RunCancelled, by="temporal", reason="cancelled through Temporal, which proves nobody")
         ended = await self._end(status, outcome, detail)  # type: ignore[arg-type]
@@ -240,7 +242,11 @@ class Workflow:
             OpenRun(manifest=request.manifest, workflow=request.workflow, input=request.input)
         )
         model = type(self).input_model
-        return await self.steps(model.model_validate(request.input) if model else request.input)
+        outcome = await self.steps(model.model_validate(request.input) if model else request.input)
+        if outcome is not None and not isinstance(outcome, AgentOutcome):
+            kind = type(outcome).__name__
+            raise InvalidInput(f"steps of workflow {request.workflow!r} returned {kind}, not AgentOutcome or None")
+        return outcome
 
     def _agent_finished(self, subject: str, status: str, outcome: AgentOutcome) -> None:
         self._running().chain.record(
