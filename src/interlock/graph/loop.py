@@ -9,22 +9,25 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final, TypedDict
 
-from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from langgraph.graph import END, START, StateGraph
 
 from interlock.digest import canonical
+from interlock.errors import InvalidInput
 from interlock.graph.binding import Binding
 from interlock.graph.context import current
 from interlock.graph.gate import CallResult, ProposedCall
 from interlock.graph.prepare import PLACE, Graph
 from interlock.graph.progress import PROGRESS
 from interlock.graph.record import record
-from interlock.graph.reply import ask_model, keep_reply
+from interlock.graph.reply import UnreadableReply, ask_model, keep_reply
 from interlock.graph.results import answered, message_of
 from interlock.graph.transcript import append, load
 
 MODEL: Final = "model"
 ACT: Final = "act"
+TRIES: Final = 3
+"""How often a model may answer what cannot be read before its agent fails."""
 
 
 class LoopState(TypedDict, total=False):
@@ -62,7 +65,7 @@ async def model(state: LoopState) -> LoopState:
     """Ask the model once."""
     binding = current()
     before, seen = await asyncio.to_thread(_seen, binding, state)
-    reply = await ask_model(binding, [SystemMessage(binding.prompt), *seen])
+    before, reply = await _readable(binding, before, seen)
     answer = await asyncio.to_thread(keep_reply, binding, before, reply)
     record(before, answer)
     calls = [call.model_dump(mode="json") for call in answer.calls]
@@ -78,6 +81,20 @@ async def act(state: LoopState) -> LoopState:
 
 
 setattr(act, PLACE, "workflow")
+
+
+async def _readable(binding: Binding, before: str, seen: list[BaseMessage]) -> tuple[str, AIMessage]:
+    """Ask until the reply can be read; the head that the model then saw, and its reply."""
+    prompt, problem = SystemMessage(binding.prompt), ""
+    for _ in range(TRIES):
+        try:
+            return before, await ask_model(binding, [prompt, *seen])
+        except UnreadableReply as error:
+            problem = error.reason
+            noted = [AIMessage("[a reply that could not be read]"), HumanMessage(problem)]
+            before = await asyncio.to_thread(append, binding.services.blobs, before, noted)
+            seen = [*seen, *noted]
+    raise InvalidInput(f"{TRIES} replies in a row could not be read: {problem}")
 
 
 def _seen(binding: Binding, state: LoopState) -> tuple[str, list[BaseMessage]]:

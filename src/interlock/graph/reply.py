@@ -15,11 +15,15 @@ from interlock.graph.proposals import proposals, with_call_ids
 from interlock.graph.transcript import append
 
 
+class UnreadableReply(InterlockError):
+    """The model's reply is no message; `reason` says why, in words for the model."""
+
+
 async def ask_model(binding: Binding, messages: Sequence[BaseMessage]) -> AIMessage:
     """The model's reply, the agent's tools bound.
 
     Raises:
-        InterlockError: the provider answered something that is no message.
+        UnreadableReply: the reply is not what a message may be.
     """
     tools = binding.tools
     model = binding.model()
@@ -27,10 +31,16 @@ async def ask_model(binding: Binding, messages: Sequence[BaseMessage]) -> AIMess
     try:
         reply = await bound.ainvoke(list(messages))
     except ValidationError as error:
+        if error.title != AIMessage.__name__:
+            raise
         # Some models write arguments that are JSON and no object; langchain's message class refuses them.
-        raise InterlockError(f"the model's reply cannot be read: {error.errors()[0]['msg']}") from error
+        raise UnreadableReply(
+            "Your last reply could not be read and none of its calls was made: "
+            f"{'.'.join(str(part) for part in error.errors()[0]['loc'])}: {error.errors()[0]['msg']}. "
+            "Write the arguments of each call as one JSON object."
+        ) from error
     if not isinstance(reply, AIMessage):
-        raise InterlockError(f"the model answered a {type(reply).__name__}, not a message")
+        raise UnreadableReply(f"the model answered a {type(reply).__name__}, not a message")
     return reply
 
 
