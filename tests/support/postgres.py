@@ -80,12 +80,7 @@ def start_postgres() -> Iterator[PostgresServer]:
             "listen_addresses=127.0.0.1",
             f"unix_socket_directories={folder}",
         )
-        command = [
-            _binary("postgres"),
-            "-D",
-            str(folder / "data"),
-            *(f"-c{setting}" for setting in (*_FAST, *where)),
-        ]
+        command = [_binary("postgres"), "-D", str(folder / "data"), *(f"-c{setting}" for setting in settings)]
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, **account)
         try:
