@@ -100,7 +100,6 @@ def _as_json(verdict: Verdict) -> dict[str, Any]:
 
     first = asdict(verdict.first) if verdict.first else None
     facts = asdict(verdict)
-    facts.pop("blobs")  # nobody counts them yet
     return {**facts, "verified": verdict.verified, "first": first}
 
 
