@@ -78,12 +78,10 @@ def test_wheel_scaffolds_a_project_that_passes(tmp_path: Path) -> None:
     venv.create(tmp_path / "venv", with_pip=True)
     python = tmp_path / "venv" / "bin" / "python"
     run(python, "-m", "pip", "install", "--quiet", wheel, "pytest")
-    script = (
-        "import json, pathlib\nfrom interlock.project import check, describe, scaffold\n"
-        "root = pathlib.Path('shop')\nscaffold('shop', root)\n"
-        "print(json.dumps([sorted(describe(root).agents), [str(p) for p in check(root)]]))\n"
-    )
-    agents, problems = json.loads(run(python, "-c", script))
-    assert agents == ["fixer", "reviewer", "triage"]
-    assert problems == []
-    assert "passed" in run(python, "-m", "pytest", "-q", cwd=tmp_path / "shop")
+    interlock, shop = tmp_path / "venv" / "bin" / "interlock", tmp_path / "shop"
+    run(interlock, "init", "shop")
+    run(interlock, "sandbox", "build", cwd=shop)
+    assert run(interlock, "check", cwd=shop).strip() == "no problems"
+    agents = json.loads(run(interlock, "agent", "list", "--json", cwd=shop))["agents"]
+    assert sorted(agent["name"] for agent in agents) == ["fixer", "reviewer", "triage"]
+    assert "passed" in run(python, "-m", "pytest", "-q", cwd=shop)
