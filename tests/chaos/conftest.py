@@ -150,8 +150,12 @@ class Chaos:
         """The run ends well, its record holds, and nothing of it is left."""
         told = self.cli("run", "wait", run, "--json")
         assert told.json["status"] == "completed", told.out
-        eventually(lambda: self.cli("replay", run, "--json").json["verified"], 20)
+        self.verified(run)
         assert eventually(lambda: self.containers(run) == [])
+
+    def verified(self, run: str) -> None:
+        told = self.cli("replay", run, "--json")
+        assert told.code == 0, f"{told.out}\n{told.err}"
 
     def ledger(self) -> Ledger:
         return Ledger(f"sqlite:///{self.cli.state}/ledger.db", read_only=True)

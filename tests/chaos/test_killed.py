@@ -70,7 +70,18 @@ def test_unknown_call_is_not_settled_by_its_requester(running):
     assert "separation of duties" in told.err
     running.cli.ok("run", "cancel", run, "--as", "user:alice")
     assert running.cli("run", "wait", run, "--json").json["status"] == "cancelled"
-    assert running.cli("replay", run, "--json").json["verified"]
+    running.verified(run)
+
+
+def test_cancel_reaches_a_call_without_its_executor(running):
+    (run,) = running.start("appender")
+    running.in_call(run)
+    running.kill("executor")
+    running.cli.ok("run", "cancel", run, "--as", "user:alice")
+    assert running.cli("run", "wait", run, "--json").json["status"] == "cancelled"
+    running.verified(run)
+    assert eventually(lambda: running.containers(run) == [])
+    assert running.attempts(run) == [1]
 
 
 def test_killed_supervisor_leaves_nothing(running):

@@ -56,3 +56,12 @@ def test_second_dev_does_not_disturb_the_first(running):
     assert told.code != 0
     assert "already" in told.err
     assert pids == (running.pid("graph"), running.pid("executor"))
+
+
+def test_commands_without_a_server_say_so(running):
+    nowhere = {"INTERLOCK_TEMPORAL_ADDRESS": "127.0.0.1:1"}
+    for command in (("run", "start", "publisher", "--task", "go", "--as", "user:alice"), ("run", "wait", "x-1")):
+        told = running.cli(*command, **nowhere)
+        assert told.code == 3
+        assert "no Temporal server answers at 127.0.0.1:1" in told.err
+        assert "interlock dev" in told.err
