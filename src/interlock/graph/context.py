@@ -11,6 +11,7 @@ from langgraph.config import get_config
 
 from interlock.errors import InterlockError
 from interlock.graph.binding import Binding, bind
+from interlock.graph.record import inside_activity
 from interlock.graph.services import services
 from interlock.graph.task import AgentTask
 
@@ -30,6 +31,11 @@ def current() -> Binding:
     Raises:
         InterlockError: not inside an activity of a graph that `drive` started.
     """
+    if not inside_activity():
+        raise InterlockError(
+            "a model was called outside an activity of a graph, where nothing records it",
+            next_step="call models in nodes that run as activities",
+        )
     try:
         metadata = get_config().get("metadata", {})
         agent, manifest = metadata[AGENT], metadata[MANIFEST]

@@ -118,6 +118,8 @@ def _activity_body(work: Work) -> Callable[..., Any]:
                 result, interrupts = await _worked(work, state)
             except Exception as error:
                 shown = explained(error, work.where)
+                if shown is error:
+                    raise
                 # What is tried again goes without its causes: with them Temporal cuts it, message and all.
                 raise shown from (error if getattr(shown, "non_retryable", True) else None)
         written = [item.model_dump(mode="json") for item in replies]

@@ -50,8 +50,5 @@ def record(before: str, reply: ModelReply) -> None:
     """
     replies = _replies.get()
     if replies is None:
-        raise InterlockError(
-            "a model was called outside an activity of a graph, where nothing records it",
-            next_step="call models in nodes that run as activities",
-        )
+        raise InterlockError("a model replied outside an activity of a graph, where nothing records it")
     replies.append(Recorded(before=before, reply=reply))
