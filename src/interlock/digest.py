@@ -50,7 +50,9 @@ def parse(data: bytes | str) -> Any:
     """
     try:
         value = json.loads(data, object_pairs_hook=_unique, parse_float=_no_float, parse_constant=_no_float)
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except InvalidInput:
+        raise
+    except (ValueError, RecursionError) as error:  # also an integer of more digits than Python reads
         raise InvalidInput(f"not JSON: {error}") from error
     _check(value, "$", 0)
     return value

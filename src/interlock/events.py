@@ -9,10 +9,10 @@ the first event's `prev` is `GENESIS`.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, TypeAdapter
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, TypeAdapter
 
 from interlock.digest import digest_bytes, digest_of
 from interlock.errors import IntegrityError
@@ -25,7 +25,7 @@ VERSION: Final = 1
 GENESIS: Final = digest_bytes(b"interlock run chain, version 1")
 
 Time = Annotated[
-    datetime,
+    AwareDatetime,
     PlainSerializer(
         lambda t: t.astimezone(UTC).isoformat(timespec="microseconds"), return_type=str, when_used="json"
     ),
