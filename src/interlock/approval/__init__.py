@@ -1,5 +1,6 @@
 """Approvals: signed decisions of people, the rules that judge them, the state machine, the card."""
 
+from interlock.approval.controls import Controls
 from interlock.approval.judge import check_person, check_quorum, check_vote
 from interlock.approval.state import PendingApproval, Vote
 from interlock.approval.tokens import (
@@ -17,6 +18,7 @@ __all__ = [
     "REQUESTER_LIFE",
     "ApprovalClaims",
     "ControlClaims",
+    "Controls",
     "PendingApproval",
     "RequesterClaims",
     "Vote",

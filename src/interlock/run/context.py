@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from temporalio import workflow
 
-from interlock.approval import PendingApproval
+from interlock.approval import Controls, PendingApproval
 from interlock.run.chain import Chain
 from interlock.run.contracts import RunFacts, RunInput
 from interlock.types.call import ToolCall
@@ -31,7 +31,7 @@ class RunContext:
     chain: Chain
     facts: RunFacts = field(default_factory=lambda: RunFacts(agents={}, writers=()))
     workspace: str = ""
-    paused: bool = False
+    controls: Controls = field(default_factory=Controls)
     stopping: bool = False
     approvals: dict[str, PendingApproval] = field(default_factory=dict)
     spent: dict[str, Spent] = field(default_factory=dict)
@@ -39,6 +39,11 @@ class RunContext:
     requests: int = 0
     in_flight: int = 0
     """Calls and questions that are under way: the run's last event waits for them."""
+
+    @property
+    def paused(self) -> bool:
+        """Whether a person paused it."""
+        return self.controls.paused
 
     @contextmanager
     def under_way(self) -> Iterator[None]:

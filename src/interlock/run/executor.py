@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from cachetools import LRUCache
@@ -42,11 +42,13 @@ from interlock.run.steps import COMMIT, EXECUTE
 from interlock.run.threads import then_cancelled
 from interlock.sandbox import Driver
 from interlock.signing import Signer
-from interlock.types.access import Decision, canonical_request
+from interlock.types.access import Decision, Route, canonical_request
+from interlock.types.approval import RequestKind
 from interlock.types.blobs import Blobs
 from interlock.types.call import ToolCall
 
 BEAT_S: Final = 1.5
+CLOCKS_MAY_DIFFER: Final = timedelta(minutes=5)
 
 
 class Paused(Unreachable):
@@ -54,10 +56,11 @@ class Paused(Unreachable):
 
 
 async def _beat() -> None:
-    """Tell Temporal that this attempt lives; its silence lets another executor take over."""
+    """Tell Temporal that this attempt lives; its silence lets another executor take over. The start of an attempt
+    counts as its first beat, so that a short call costs the server none."""
     while True:
-        activity.heartbeat()
         await asyncio.sleep(BEAT_S)
+        activity.heartbeat()
 
 
 @dataclass
@@ -104,8 +107,9 @@ class Executor:
         try:
             self._must_be_own_run(run)
             proof = await self._commit(run, request.events)
+            committed = proof.count - 1  # now: while the call runs, others add to this proof, or fail to
             output = await self._judge_and_run(request, proof)
-            return output.model_copy(update={"committed": proof.count - 1})
+            return output.model_copy(update={"committed": committed})
         except InterlockError as error:
             raise await self._alarmed(run, error) from None
         finally:
@@ -127,10 +131,11 @@ class Executor:
             return await then_cancelled(self._append, run, events)
 
     def _append(self, run: str, events: list[Event]) -> RunProof:
-        proof = self._proof(run)
+        proof, now = self._proof(run), datetime.now(UTC)
         try:
             for event in events:
                 if event.seq >= proof.count:
+                    _check_date(event, now)
                     proof.feed(event)
             if events:
                 self.ledger.append(run, events)
@@ -185,8 +190,12 @@ class Executor:
         if entry.schema_.workspace != "none" and call.workspace != self.ledger.workspace(call.run):
             detail = "another call changed the run's files since this one was proposed; look again, then propose"
             return ExecuteOutput(outcome="refused", decision=decision, detail=detail)
+        for pinned in filter(None, (entry.source, call.workspace)):
+            self.blobs.get(pinned)  # what is absent or altered is found before the call is reserved
         try:
             nonces = self._quorum(request.approvals, proof, digest, decision, now)
+        except TokenRejected:
+            raise  # no honest worker hands in what nobody signed
         except (Refused, Conflict) as error:
             if request.approvals:
                 return ExecuteOutput(outcome="refused", decision=decision, detail=str(error))
@@ -196,29 +205,55 @@ class Executor:
             return ExecuteOutput.model_validate(parse(reserved.result))
         attempt = reserved.attempt
         if reserved.state == "in_doubt":
-            # Whatever is decided now, an earlier attempt that still runs must not act after it.
-            await self.driver.kill(call.call_id)
-            settled = self._settlement(request.settled, proof, digest, now)
-            never_began = reserved.executor == self.name and (call.call_id, attempt) in self.not_started
-            if not (settled or never_began or self._safe_to_repeat(entry, decision)):
-                detail = f"executor {reserved.executor!r} began it at {reserved.at.isoformat()} and left no result"
-                return ExecuteOutput(outcome="unknown", decision=decision, detail=detail)
-            attempt = await asyncio.to_thread(self._retake, call.call_id, reserved, settled)
+            taken = await self._take_over(request, proof, digest, entry, decision, reserved, now)
+            if isinstance(taken, ExecuteOutput):
+                return taken
+            attempt = taken
         images = proof.reach().manifest.images
         execution = Execution(self, call, digest, entry, access.arguments, decision, tuple(nonces), attempt, images)
         return await execution.run()
+
+    async def _take_over(
+        self,
+        request: ExecuteInput,
+        proof: RunProof,
+        digest: str,
+        entry: ToolEntry,
+        decision: Decision,
+        reserved: ReserveOutcome,
+        now: datetime,
+    ) -> int | ExecuteOutput:
+        """The attempt to run a call in doubt under; or that its outcome is unknown, which people settle."""
+        call = request.call
+        # Whatever is decided now, an earlier attempt that still runs must not act after it.
+        await self.driver.kill(call.call_id)
+        try:
+            settled = self._settlement(request.settled, proof, call, digest, now)
+        except TokenRejected:
+            raise
+        except (Refused, Conflict) as error:
+            return ExecuteOutput(outcome="unknown", decision=decision, detail=str(error))
+        never_began = reserved.executor == self.name and (call.call_id, reserved.attempt) in self.not_started
+        if not (settled or never_began or self._safe_to_repeat(entry, decision)):
+            detail = f"executor {reserved.executor!r} began it at {reserved.at.isoformat()} and left no result"
+            return ExecuteOutput(outcome="unknown", decision=decision, detail=detail)
+        return await asyncio.to_thread(self._retake, call.call_id, reserved, settled)
 
     def _admit(self, call: ToolCall, proof: RunProof, now: datetime) -> ToolEntry:
         """Raises unless the run is alive, its requester still speaks, and it proposed exactly this call."""
         if proof.ended:
             raise Refused(f"run {call.run!r} has ended")
-        if proof.paused:
+        if proof.controls.cancelled:
+            raise Refused(f"run {call.run!r} was cancelled")
+        if proof.controls.paused:
             raise Paused(f"run {call.run!r} is paused", next_step=f"interlock run resume {call.run}")
         claims = proof.requester()
         if int(now.timestamp()) >= claims.exp:
             raise TokenRejected(f"the request of {claims.sub} for run {call.run!r} has expired")
         if digest_of(call.as_hashed()) not in proof.proposals:
             raise EventForged(f"call {call.call_id!r} is not the one that was proposed (digests differ)")
+        if by := proof.votes.turned_down.get(digest_of(call.as_hashed())):
+            raise Refused(f"call {call.call_id!r} was turned down by {by}; that is final")
         if call.tool in BUILT_IN_TOOLS:
             raise InvalidInput(f"{call.tool!r} runs nothing; people decide it")
         return proof.reach().tool(call.agent.removeprefix("agent:"), call.tool)
@@ -230,27 +265,43 @@ class Executor:
         if decision.verdict == "allow":
             return []
         assert decision.route is not None, "the policy gives every ask its route"
-        claims = proof.requester()
-        votes = [ApprovalClaims.read(self.recorded.api, token, now=now) for token in tokens]
-        if any(vote.about != "call" for vote in votes):
-            raise Refused("an approval of another kind of request lets no call run")
-        return check_quorum(
-            votes, decision.route, run=proof.run, call=digest, requester=claims.sub, tenant=claims.tenant
-        )
+        return self._approved(tokens, proof, decision.route, "call", digest, now)
 
-    def _settlement(self, tokens: tuple[str, ...], proof: RunProof, digest: str, now: datetime) -> list[str]:
-        """The nonces of the decisions that let a call of unknown outcome run again."""
+    def _settlement(
+        self, tokens: tuple[str, ...], proof: RunProof, call: ToolCall, digest: str, now: datetime
+    ) -> list[str]:
+        """The nonces of the decisions that let a call of unknown outcome run again: approvals by the people whom
+        the policy in force, not the one on record, asks about settling it."""
         if not tokens:
             return []
-        claims = proof.requester()
-        votes = [ApprovalClaims.read(self.recorded.api, token, now=now) for token in tokens]
-        routes = [d.route for d in proof.decisions.values() if d.route is not None]
+        proposals = proof.settling(call.call_id, call.tool)
+        if not proposals:
+            raise Refused(f"nobody was asked to settle call {call.call_id!r}")
+        asked = decide(self.policy.current(), proof.question(proposals[-1], now))
+        if asked.route is None:
+            raise Refused(f"no rule lets people settle call {call.call_id!r} now: {asked.reason}")
+        return self._approved(tokens, proof, asked.route, "unknown", digest, now)
+
+    def _approved(
+        self, tokens: tuple[str, ...], proof: RunProof, route: Route, about: RequestKind, digest: str, now: datetime
+    ) -> list[str]:
+        """The nonces of the approvals that these tokens are.
+
+        Raises:
+            TokenRejected: nobody signed one.
+            Refused, Conflict: they do not make the route's quorum for this call, are too old, or not on record.
+        """
+        votes = [ApprovalClaims.read(self.recorded.api, token, now=None) for token in tokens]
         for vote in votes:
-            request = proof.requests.get(vote.request)
-            if request is None or request.kind != "unknown" or request.route not in routes:
-                raise Refused(f"nobody was asked to settle this call through request {vote.request!r}")
-        route = proof.requests[votes[0].request].route
-        return check_quorum(votes, route, run=proof.run, call=digest, requester=claims.sub, tenant=claims.tenant)
+            if vote.about != about:
+                raise Refused(f"the approval of {vote.sub} is about another kind of request than {about!r}")
+            if int(now.timestamp()) >= vote.exp:
+                raise Refused(f"the approval of {vote.sub} has expired")
+        claims = proof.requester()
+        nonces = check_quorum(votes, route, run=proof.run, call=digest, requester=claims.sub, tenant=claims.tenant)
+        if not proof.votes.recorded.issuperset(nonces):
+            raise Refused(f"an approval of call {digest} is not on record in run {proof.run!r}")
+        return nonces
 
     def _safe_to_repeat(self, entry: ToolEntry, decision: Decision) -> bool:
         """Whether a second run cannot double an effect: the tool says so, or nothing can leave its sandbox."""
@@ -283,4 +334,14 @@ class Executor:
                 request=decision.request,
                 approvals=tuple(nonces),
             )
+        )
+
+
+def _check_date(event: Event, now: datetime) -> None:
+    """Raises EventForged for an event of the future: it would put off every deadline that counts from it."""
+    if event.time - now > CLOCKS_MAY_DIFFER:
+        raise EventForged(
+            f"event {event.seq} ({event.kind}) of run {event.run!r} is dated {event.time.isoformat()}, it is "
+            f"{now.isoformat()} here",
+            next_step="compare the clocks of the Temporal server and the executor",
         )

@@ -11,14 +11,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from interlock.approval import ApprovalClaims, ControlClaims, RequesterClaims, check_vote
+from interlock.approval import ControlClaims, Controls, RequesterClaims
 from interlock.audit import Ledger
+from interlock.definitions import ToolEntry
 from interlock.digest import digest_of, parse
 from interlock.errors import EventForged, InterlockError, InvalidInput, Unreachable
 from interlock.events import (
     ApprovalDecided,
+    ApprovalExpired,
     ApprovalRequested,
     CallDecided,
     CallFinished,
@@ -31,14 +33,19 @@ from interlock.events import (
     RunStarted,
 )
 from interlock.policy import Bundle, decide
-from interlock.run.arguments import load_arguments
+from interlock.run.arguments import load_arguments, normalise
 from interlock.run.catalogue import Scope, access_request, load_manifest
+from interlock.run.contracts import ASK_TOOL, SETTLE_TOOL
 from interlock.run.receipt import Receipt
+from interlock.run.votes import Votes, same
 from interlock.signing import Verifier, load_verifier
 from interlock.types.access import AccessRequest, Decision, Route, canonical_request
 from interlock.types.approval import ApprovalRequest
 from interlock.types.blobs import Blobs
 from interlock.types.call import ToolCall
+from interlock.types.names import Digest
+
+_VERBS: Final = {"run.paused": "pause", "run.resumed": "resume", "run.cancelled": "cancel"}
 
 
 @dataclass(frozen=True)
@@ -65,9 +72,13 @@ class RunProof:
     """By call digest."""
     decisions: dict[str, Decision] = field(default_factory=dict)
     """The latest verified decision, by call digest."""
-    requests: dict[str, ApprovalRequest] = field(default_factory=dict)
-    paused: bool = False
+    votes: Votes = field(default_factory=Votes)
+    controls: Controls = field(default_factory=Controls)
+    workspace: str = ""
+    """The files after the last call on record."""
     ended: bool = False
+    _call_ids: set[str] = field(default_factory=set)
+    _finished_calls: set[str] = field(default_factory=set)
 
     def feed(self, event: Event) -> None:
         """Verify one event's claims and keep what it proves.
@@ -80,9 +91,16 @@ class RunProof:
             self._feed(event)
         except (EventForged, Unreachable):
             raise
-        except InterlockError as error:
-            raise EventForged(f"event {event.seq} ({event.kind}) of run {self.run!r}: {error}") from error
+        # What cannot even be read as what it should be (a number of a million digits, a date beyond the calendar,
+        # a blob of another shape) bears nothing out either.
+        except (InterlockError, ValueError, TypeError, OverflowError) as error:
+            raise EventForged(f"event {event.seq} ({event.kind}) of run {self.run!r}: {error}"[:2000]) from error
         self.count = event.seq + 1
+
+    @property
+    def requests(self) -> dict[str, ApprovalRequest]:
+        """Every request that was opened, by id."""
+        return {name: pending.request for name, pending in self.votes.pending.items()}
 
     def requester(self) -> RequesterClaims:
         """Who the run acts for. Raises EventForged before `run.started` was seen."""
@@ -111,17 +129,16 @@ class RunProof:
             case ApprovalRequested():
                 self._requested(event)
             case ApprovalDecided():
-                self._voted(event)
+                self.votes.decided(event, self.sources.api)
+            case ApprovalExpired():
+                self.votes.expired(event)
             case CallFinished():
                 self._finished(event)
-            case RunPaused() | RunResumed():
-                self._control(event.token, event.by, "pause" if isinstance(event, RunPaused) else "resume")
-                self.paused = isinstance(event, RunPaused)
-            case RunCancelled():
-                if event.token or event.by != "temporal":
-                    self._control(event.token, event.by, "cancel")
+            case RunPaused() | RunResumed() | RunCancelled():
+                self._controlled(event)
             case RunEnded():
-                _same("count", event.count, event.seq + 1)
+                same("count", event.count, event.seq + 1)
+                same("workspace", event.workspace, self.workspace)
                 self.ended = True
             case _:
                 pass  # what the graph worker says of its agents and models proves nothing and permits nothing
@@ -136,18 +153,33 @@ class RunProof:
             ("input", event.input),
             ("workspace", event.workspace),
         ):
-            _same(name, said, getattr(claims, name))
-        _same("requester", event.requester, claims.sub)
+            same(name, said, getattr(claims, name))
+        same("requester", event.requester, claims.sub)
         manifest = load_manifest(self.sources.blobs, claims.manifest)
         value = parse(self.sources.blobs.get(claims.input))
         self.claims, self.scope = claims, Scope.of(manifest, claims.workflow, value)
+        self.workspace = claims.workspace
 
     def _proposed(self, event: CallProposed) -> None:
         call = self.call_of(event)
-        _same("call_digest", event.call_digest, digest_of(call.as_hashed()))
+        same("call_digest", event.call_digest, digest_of(call.as_hashed()))
         entry = self.reach().tool(event.agent.removeprefix("agent:"), event.tool)
-        _same("tool_digest", event.tool_digest, entry.source)
+        same("tool_digest", event.tool_digest, entry.source)
+        if entry.schema_.workspace == "none":
+            same("workspace", event.workspace, "")
+        if event.call_id in self._call_ids:
+            raise InvalidInput(f"call_id: {event.call_id!r} was used before")
+        if event.edited_from:
+            same("arguments", event.arguments, self._edited(event.edited_from, entry))
+        self._call_ids.add(event.call_id)
         self.proposals[event.call_digest] = event
+
+    def _edited(self, call_id: str, entry: ToolEntry) -> Digest:
+        """Digest of the normalised arguments that an approver put in place of a call's."""
+        if call_id not in self.votes.edits:
+            raise InvalidInput(f"edited_from: nobody edited call {call_id!r}")
+        raw = load_arguments(self.sources.blobs, self.votes.edits[call_id])
+        return digest_of(normalise(entry.schema_.parameters, raw))
 
     def call_of(self, event: CallProposed) -> ToolCall:
         """The call that a proposal describes."""
@@ -173,28 +205,33 @@ class RunProof:
 
     def _decided(self, event: CallDecided) -> None:
         proposal = self._proposal(event.call_digest)
-        _same("call_id", event.call_id, proposal.call_id)
+        same("call_id", event.call_id, proposal.call_id)
         stated = AccessRequest.model_validate(parse(self.sources.blobs.get(event.request)))
         derived = self.question(proposal, stated.time)
-        _same("request", event.request, digest_of(canonical_request(derived)))
+        same("request", event.request, digest_of(canonical_request(derived)))
         decision = decide(self.sources.bundle(event.bundle), derived)
-        _same("verdict", event.verdict, decision.verdict)
-        _same("rule", event.rule, decision.rule)
-        _same("nearest", event.nearest, decision.nearest)
-        _same("condition_errors", event.condition_errors, decision.condition_errors)
+        same("verdict", event.verdict, decision.verdict)
+        same("rule", event.rule, decision.rule)
+        same("nearest", event.nearest, decision.nearest)
+        same("condition_errors", event.condition_errors, decision.condition_errors)
         self.decisions[event.call_digest] = decision
 
     def _requested(self, event: ApprovalRequested) -> None:
-        decision, route = self._asked(event)
-        _same("reason", event.reason, decision.reason)
-        _same("route", event.route, route.name)
-        _same("approvers", event.approvers, route.approvers)
-        _same("quorum", event.quorum, route.quorum)
-        _same("expires_at", event.expires_at, event.time + timedelta(seconds=route.expires_after_s))
-        _same("subject", event.subject, self._proposal(event.call_digest).arguments)
-        if event.request_id in self.requests:
-            raise InvalidInput(f"request_id: {event.request_id!r} was used before")
-        self.requests[event.request_id] = ApprovalRequest(
+        proposal = self._proposal(event.call_digest)
+        decision, route = self._asked(event, proposal)
+        for name, said, found in (
+            ("agent", event.agent, proposal.agent),
+            ("tool", event.tool, proposal.tool),
+            ("call_id", event.call_id, proposal.call_id),
+            ("subject", event.subject, proposal.arguments),
+            ("reason", event.reason, decision.reason),
+            ("route", event.route, route.name),
+            ("approvers", event.approvers, route.approvers),
+            ("quorum", event.quorum, route.quorum),
+            ("expires_at", event.expires_at, event.time + timedelta(seconds=route.expires_after_s)),
+        ):
+            same(name, said, found)
+        request = ApprovalRequest(
             request_id=event.request_id,
             run=self.run,
             kind=event.about,
@@ -202,39 +239,41 @@ class RunProof:
             call_digest=event.call_digest,
             subject=event.subject,
             rule=event.rule,
+            reason=event.reason,
             route=route,
             requester=self.requester().sub,
             requested_at=event.time,
             expires_at=event.expires_at,
         )
+        self.votes.open(request, self.requester().tenant)
 
-    def _asked(self, event: ApprovalRequested) -> tuple[Decision, Route]:
+    def _asked(self, event: ApprovalRequested, proposal: CallProposed) -> tuple[Decision, Route]:
         """The decision that asked, and its route: that of the call itself, or, for an unknown outcome, that of
         the decision on settling it."""
-        if event.about == "unknown":
-            asked = [d for d in self.decisions.values() if d.verdict == "ask" and d.rule == event.rule]
-        else:
-            asked = [self.decisions[event.call_digest]] if event.call_digest in self.decisions else []
-        for decision in reversed(asked):
-            if decision.route is not None and decision.rule == event.rule:
+        if (event.about == "question") != (proposal.tool == ASK_TOOL):
+            raise InvalidInput(f"about: {event.about!r} is not what a call of {proposal.tool!r} asks")
+        settles = event.about == "unknown"
+        about = self.settling(proposal.call_id, proposal.tool) if settles else [proposal]
+        for one in reversed(about):
+            decision = self.decisions.get(one.call_digest)
+            if decision is not None and decision.route is not None and decision.rule == event.rule:
                 return decision, decision.route
         raise InvalidInput(f"rule: {event.rule!r} asked nobody about this call")
 
-    def _voted(self, event: ApprovalDecided) -> None:
-        request = self.requests.get(event.request_id)
-        if request is None:
-            raise InvalidInput(f"request_id: {event.request_id!r} was never opened")
-        claims = ApprovalClaims.read(self.sources.api, event.token, now=None)
-        _same("verdict", event.verdict, claims.verdict)
-        _same("approver", event.approver, claims.sub)
-        _same("message", event.message, claims.message)
-        _same("edited", event.edited, claims.edited)
-        check_vote(request, claims, tenant=self.requester().tenant, now=event.time)
+    def settling(self, call_id: str, tool: str) -> list[CallProposed]:
+        """The proposals to settle the unknown outcome of a call of `tool`, oldest first."""
+        found = []
+        for proposal in self.proposals.values():
+            if proposal.tool == SETTLE_TOOL:
+                said = load_arguments(self.sources.blobs, proposal.arguments)
+                if (said.get("call_id"), said.get("tool")) == (call_id, tool):
+                    found.append(proposal)
+        return found
 
     def _finished(self, event: CallFinished) -> None:
         receipt = Receipt.read(self.sources.executor, event.receipt)
         proposal = self._proposal(event.call_digest)
-        _same("call_id", event.call_id, proposal.call_id)
+        same("call_id", event.call_id, proposal.call_id)
         for name, said in (
             ("run", event.run),
             ("call_id", event.call_id),
@@ -244,23 +283,28 @@ class RunProof:
             ("workspace", event.workspace),
             ("artifacts", event.artifacts),
         ):
-            _same(name, said, getattr(receipt, name))
+            same(name, said, getattr(receipt, name))
+        if event.call_id in self._finished_calls:
+            raise InvalidInput(f"call_id: {event.call_id!r} finished before")
+        self._finished_calls.add(event.call_id)
+        self.workspace = event.workspace
 
-    def _control(self, token: str, by: str, verb: str) -> None:
-        claims = ControlClaims.read(self.sources.api, token, now=None)
-        _same("run", self.run, claims.run)
-        _same("by", by, claims.sub)
-        _same("verb", verb, claims.verb)
+    def _controlled(self, event: RunPaused | RunResumed | RunCancelled) -> None:
+        if isinstance(event, RunCancelled) and event.by == "temporal" and not event.token:
+            self.controls.cancelled = True  # proves nobody, and only ever stops
+            return
+        claims = ControlClaims.read(self.sources.api, event.token, now=event.time)
+        same("by", event.by, claims.sub)
+        same("verb", _VERBS[event.kind], claims.verb)
+        if isinstance(event, RunCancelled):
+            same("reason", event.reason, claims.reason)
+        self.controls.check(claims, run=self.run, tenant=self.requester().tenant)
+        self.controls.take(claims)
 
     def _proposal(self, call_digest: str) -> CallProposed:
         if call_digest not in self.proposals:
             raise InvalidInput(f"call_digest: no such call was proposed ({call_digest})")
         return self.proposals[call_digest]
-
-
-def _same(name: str, said: Any, found: Any) -> None:
-    if said != found:
-        raise InvalidInput(f"{name}: the event says {str(said)[:200]!r}, its proof says {str(found)[:200]!r}")
 
 
 def recorded_sources(ledger: Ledger, blobs: Blobs, keys: Path) -> Sources:

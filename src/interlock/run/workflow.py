@@ -167,27 +167,30 @@ class Workflow:
     async def control(self, control: ControlInput) -> RunState:
         """Pause, resume or cancel; the validator has checked who asks."""
         run, claims = self._running(), ControlClaims.peek(control.token)
+        try:
+            self._controllable(claims)
+        except InterlockError as error:  # another statement was accepted in the same breath
+            raise ApplicationError(str(error), type=type(error).__name__, non_retryable=True) from error
+        run.controls.take(claims)
         if claims.verb == "cancel":
             self._cancelled_by, run.stopping = claims.sub, True
             run.chain.record(RunCancelled, by=claims.sub, token=control.token, reason=claims.reason)
             if self._body is not None:
                 self._body.cancel()
         else:
-            run.paused = claims.verb == "pause"
             run.chain.record(RunPaused if run.paused else RunResumed, by=claims.sub, token=control.token)
             await commit(run.chain)
         return self.state()
 
     @control.validator
     def _check_control(self, control: ControlInput) -> None:
+        self._controllable(ControlClaims.read(api_verifier(), control.token, now=temporal.now()))
+
+    def _controllable(self, claims: ControlClaims) -> None:
         run = self._running()
-        claims = ControlClaims.read(api_verifier(), control.token, now=temporal.now())
-        if (claims.run, claims.tenant) != (run.input.run, run.input.tenant):
-            raise Refused(f"the statement is about run {claims.run!r} of tenant {claims.tenant!r}")
         if run.stopping:
             raise Conflict("the run is being cancelled")
-        if claims.verb != "cancel" and run.paused == (claims.verb == "pause"):
-            raise Conflict("the run is paused already" if run.paused else "the run is not paused")
+        run.controls.check(claims, run=run.input.run, tenant=run.input.tenant)
 
     @temporal.query(name="state")
     def state(self) -> RunState:
