@@ -7,261 +7,32 @@ Temporal, every token it ever saw. It has no private key.
 
 from __future__ import annotations
 
-import itertools
-import json
 import shutil
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
-from support.events import ChainBuilder
-from support.runtime import Runtime, running, settings_for
-from support.small import small_project
-from temporalio import workflow
-from temporalio.client import WorkflowFailureError
-from temporalio.common import RetryPolicy
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+from support.hostile import Attack, Chain, under_attack
 
-from interlock.approval import ApprovalClaims, ControlClaims, RequesterClaims, lifetime
 from interlock.digest import canonical, digest_bytes, digest_of
-from interlock.events import (
-    ApprovalDecided,
-    ApprovalRequested,
-    CallDecided,
-    CallFinished,
-    CallProposed,
-    RunCancelled,
-    RunEnded,
-    RunPaused,
-    RunStarted,
-)
-from interlock.policy import Bundle, decide, load_bundle
-from interlock.run.catalogue import access_request
-from interlock.run.contracts import CommitInput, ExecuteInput, ExecuteOutput
+from interlock.events import CallFinished, RunEnded
+from interlock.policy import load_bundle
 from interlock.run.receipt import Receipt
-from interlock.run.steps import COMMIT, EXECUTE
-from interlock.run.worker import executor_worker
 from interlock.signing import Signer, create_keys, load_signer
-from interlock.types.access import Decision, canonical_request
-from interlock.types.call import ToolCall
 
-NUMBERS = itertools.count(1)
-LIFE = timedelta(hours=1)
-
-
-@workflow.defn
-class Hostile:
-    """Schedules whatever it is told on the executor's queue."""
-
-    @workflow.run
-    async def run(self, queue: str, name: str, value: dict[str, Any]) -> Any:
-        return await workflow.execute_activity(
-            name,
-            value,
-            task_queue=queue,
-            start_to_close_timeout=timedelta(seconds=20),
-            retry_policy=RetryPolicy(maximum_attempts=2, initial_interval=timedelta(milliseconds=50)),
-        )
-
-
-class Recording:
-    """A driver that says what ran."""
-
-    def __init__(self, inner: Any) -> None:
-        self.inner, self.ran = inner, list[str]()
-
-    async def run(self, call: Any, blobs: Any) -> Any:
-        self.ran.append(call.call_id)
-        return await self.inner.run(call, blobs)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.inner, name)
-
-
-@dataclass
-class Attack:
-    """One run in the hands of the attacker: an honest beginning, then whatever it likes."""
-
-    runtime: Runtime
-    driver: Recording
-    run: str = field(default_factory=lambda: f"hostile-{next(NUMBERS)}")
-    calls: int = 0
-
-    def __post_init__(self) -> None:
-        self.blobs = self.runtime.blobs
-        self.api = load_signer(self.runtime.settings.keys_folder, "api")  # stands for the honest API, not for theft
-        self.chain = ChainBuilder(self.run)
-        self.claims = RequesterClaims(
-            tenant="default",
-            sub="user:alice",
-            run=self.run,
-            workflow="agent_run",
-            manifest=self.blobs.put(canonical(self.runtime.manifest.as_hashed())),
-            input=self.blobs.put(canonical({"agent": "tester", "task": "go"})),
-            workspace="",
-            **lifetime(datetime.now(UTC), LIFE),
-        )
-
-    def start(self, token: str = "", **said: Any) -> Attack:
-        claims = self.claims
-        fields = {name: getattr(claims, name) for name in ("tenant", "workflow", "manifest", "input", "workspace")}
-        token = token or claims.signed(self.api)
-        self.chain.add(RunStarted, **{**fields, "requester": claims.sub, "requester_token": token, **said})
-        return self
-
-    def propose(self, tool: str, text: str, **said: Any) -> ToolCall:
-        self.calls += 1
-        entry = self.runtime.manifest.tools[tool]
-        fields = {
-            "call_id": f"{self.run}:c{self.calls}",
-            "agent": "agent:tester",
-            "tool": tool,
-            "tool_digest": entry.source,
-            "arguments": self.blobs.put(canonical({"text": text})),
-            "workspace": "",
-        }
-        call = ToolCall(tenant="default", run=self.run, **{**fields, **said})
-        self.chain.add(CallProposed, **{**fields, **said}, call_digest=digest_of(call.as_hashed()))
-        return call
-
-    def decision(self, call: ToolCall, bundle: Bundle | None = None) -> Decision:
-        request = access_request(
-            self.runtime.manifest.tools[call.tool],
-            {"text": self.text_of(call)},
-            tenant="default",
-            agent="tester",
-            requester="user:alice",
-            run=self.run,
-            workflow="agent_run",
-            time=datetime.now(UTC),
-        )
-        self.blobs.put(canonical(canonical_request(request)))
-        return decide(bundle or self.runtime.executor.policy.current(), request)
-
-    def text_of(self, call: ToolCall) -> str:
-        text: str = json.loads(self.blobs.get(call.arguments))["text"]
-        return text
-
-    def decide(self, call: ToolCall, bundle: Bundle | None = None, **said: Any) -> Decision:
-        decision = self.decision(call, bundle)
-        fields = {
-            "verdict": decision.verdict,
-            "rule": decision.rule,
-            "request": decision.request,
-            "bundle": decision.bundle,
-            "nearest": decision.nearest,
-            "condition_errors": decision.condition_errors,
-        }
-        digest = digest_of(call.as_hashed())
-        self.chain.add(CallDecided, call_id=call.call_id, call_digest=digest, **{**fields, **said})
-        return decision
-
-    def ask(self, call: ToolCall, decision: Decision, **said: Any) -> str:
-        assert decision.route is not None
-        number = sum(isinstance(event, ApprovalRequested) for event in self.chain.events) + 1
-        request_id = f"{self.run}:a{number}"
-        at = self.chain.events[-1].time + timedelta(seconds=1)
-        fields = {
-            "about": "call",
-            "call_id": call.call_id,
-            "agent": call.agent,
-            "tool": call.tool,
-            "call_digest": digest_of(call.as_hashed()),
-            "subject": call.arguments,
-            "rule": decision.rule,
-            "reason": decision.reason,
-            "route": decision.route.name,
-            "approvers": decision.route.approvers,
-            "quorum": decision.route.quorum,
-            "expires_at": at + timedelta(seconds=decision.route.expires_after_s),
-        }
-        self.chain.add(ApprovalRequested, request_id=request_id, **{**fields, **said})
-        return request_id
-
-    def approval(self, proposed: ToolCall, request_id: str, **said: Any) -> ApprovalClaims:
-        fields = {
-            "tenant": "default",
-            "sub": "user:carol",
-            "run": self.run,
-            "request": request_id,
-            "about": "call",
-            "verdict": "approve",
-            "call": digest_of(proposed.as_hashed()),
-            **lifetime(datetime.now(UTC), LIFE),
-        }
-        return ApprovalClaims(**{**fields, **said})
-
-    def vote(self, claims: ApprovalClaims, token: str) -> None:
-        self.chain.add(
-            ApprovalDecided,
-            request_id=claims.request,
-            verdict=claims.verdict,
-            approver=claims.sub,
-            token=token,
-            message=claims.message,
-            closes=True,
-        )
-
-    async def execute(self, call: ToolCall, *, workflow_id: str = "", **said: Any) -> ExecuteOutput:
-        events = said.pop("events", None)
-        raw = [e.model_dump(mode="json") for e in self.chain.events] if events is None else events
-        value = ExecuteInput(call=call, events=raw, **said).model_dump(mode="json")
-        return ExecuteOutput.model_validate(await self.send(EXECUTE, value, workflow_id))
-
-    async def commit(self) -> Any:
-        raw = [e.model_dump(mode="json") for e in self.chain.events]
-        return await self.send(COMMIT, CommitInput(run=self.run, events=raw).model_dump(mode="json"))
-
-    async def send(self, name: str, value: dict[str, Any], workflow_id: str = "") -> Any:
-        settings = self.runtime.settings
-        return await self.runtime.temporal.execute_workflow(
-            Hostile.run,
-            args=[settings.executor_queue, name, value],
-            id=workflow_id or self.run,
-            task_queue=settings.graph_queue,
-        )
-
-    async def refused(self, call: ToolCall, *reasons: str, alarm: bool = True, **said: Any) -> None:
-        """The executor fails the call, says why, and nothing ran."""
-        before = list(self.driver.ran)
-        with pytest.raises(WorkflowFailureError) as failure:
-            await self.execute(call, **said)
-        words = _words(failure.value)
-        assert any(reason in words for reason in reasons), words
-        assert self.driver.ran == before
-        if alarm:
-            assert self.runtime.ledger.alarms(self.run)
-
-
-def _words(error: BaseException | None) -> str:
-    words = []
-    while error is not None:
-        words.append(str(getattr(error, "message", error)))
-        error = getattr(error, "cause", None)
-    return " ".join(words)
+pytestmark = pytest.mark.temporal
 
 
 @pytest.fixture(scope="module")
 async def hostile(
     temporal_address: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Callable[[], Attack]]:
-    root = small_project(tmp_path_factory.mktemp("hostile") / "project", [{"say": "done"}])
-    settings = settings_for(root, temporal_address, name="hostile")
-    async with running(settings, workers=False) as runtime:
-        driver = Recording(runtime.executor.driver)
-        runtime.executor.driver = driver
-        graph = Worker(
-            runtime.temporal,
-            task_queue=settings.graph_queue,
-            workflows=[Hostile],
-            workflow_runner=UnsandboxedWorkflowRunner(),
-        )
-        async with graph, executor_worker(runtime.temporal, settings, runtime.executor):
-            yield lambda: Attack(runtime, driver)
+    root = tmp_path_factory.mktemp("hostile") / "project"
+    async with under_attack(temporal_address, root, "hostile") as found:
+        yield found
 
 
 @pytest.fixture
@@ -390,23 +161,17 @@ async def test_unsigned_requester(attack: Attack) -> None:
 # -- approvals -------------------------------------------------------------------------------------------------
 
 
-async def _asked(attack: Attack) -> tuple[ToolCall, str]:
-    call = attack.start().propose("send", "x")
-    return call, attack.ask(call, attack.decide(call))
-
-
 async def test_approval_of_own_key(attack: Attack, thief: Signer) -> None:
-    call, request = await _asked(attack)
+    call, request = attack.asked()
     claims = attack.approval(call, request)
     attack.vote(claims, claims.signed(thief))
     await attack.refused(call, "Signature verification failed", approvals=(claims.signed(thief),))
 
 
 async def test_approval_of_own_key_outside_the_chain(attack: Attack, thief: Signer) -> None:
-    call, request = await _asked(attack)
-    done = await attack.execute(call, approvals=(attack.approval(call, request).signed(thief),))
-    assert done.outcome == "refused"
-    assert call.call_id not in attack.driver.ran
+    call, request = attack.asked()
+    token = attack.approval(call, request).signed(thief)
+    await attack.refused(call, "Signature verification failed", approvals=(token,))
 
 
 @pytest.mark.parametrize(
@@ -434,7 +199,7 @@ async def test_approval_of_own_key_outside_the_chain(attack: Attack, thief: Sign
 )
 async def test_signed_decision_that_is_no_approval(attack: Attack, said: dict[str, Any]) -> None:
     """Each is truly signed by the API, and none of them lets this call run."""
-    call, request = await _asked(attack)
+    call, request = attack.asked()
     token = attack.approval(call, request, **said).signed(attack.api)
     done = await attack.execute(call, approvals=(token,))
     assert done.outcome == "refused"
@@ -442,14 +207,12 @@ async def test_signed_decision_that_is_no_approval(attack: Attack, said: dict[st
 
 
 async def test_requester_token_as_approval(attack: Attack) -> None:
-    call, _ = await _asked(attack)
-    done = await attack.execute(call, approvals=(attack.claims.signed(attack.api),))
-    assert done.outcome == "refused"
-    assert "interlock-approval" in done.detail
+    call, _ = attack.asked()
+    await attack.refused(call, "interlock-approval", approvals=(attack.claims.signed(attack.api),))
 
 
 async def test_vote_event_says_other_approver(attack: Attack) -> None:
-    call, request = await _asked(attack)
+    call, request = attack.asked()
     claims = attack.approval(call, request)
     token = claims.signed(attack.api)
     attack.vote(claims.model_copy(update={"sub": "user:dave"}), token)
@@ -457,7 +220,7 @@ async def test_vote_event_says_other_approver(attack: Attack) -> None:
 
 
 async def test_approval_is_used_for_one_call(attack: Attack) -> None:
-    call, request = await _asked(attack)
+    call, request = attack.asked()
     claims = attack.approval(call, request)
     token = claims.signed(attack.api)
     attack.vote(claims, token)
@@ -514,16 +277,16 @@ async def test_agent_that_has_no_part(attack: Attack) -> None:
     await attack.refused(call, "no part in this run")
 
 
+VALUES = {
+    "interlock.ask": {"question": "May I?"},
+    "interlock.settle": {"call_id": "c1", "tool": "note", "reason": "lost"},
+}
+
+
 @pytest.mark.parametrize("tool", ["interlock.ask", "interlock.settle"])
 async def test_built_in_call_is_not_executed(attack: Attack, tool: str) -> None:
-    from interlock.run.catalogue import built_in
-
-    call = attack.start().propose("note", "x")
-    fields = call.model_dump() | {"tool": tool, "tool_digest": built_in(tool).source, "call_id": f"{attack.run}:c9"}
-    forged = ToolCall(**fields)
-    digest = digest_of(forged.as_hashed())
-    attack.chain.add(CallProposed, **forged.model_dump(exclude={"tenant", "run"}), call_digest=digest)
-    await attack.refused(forged, "runs nothing", alarm=False)
+    call = attack.start().propose(tool, values=VALUES[tool])
+    await attack.refused(call, "runs nothing", alarm=False)
 
 
 async def test_call_for_another_run(attack: Attack) -> None:
@@ -548,10 +311,10 @@ async def test_history_rewritten_after_commit(attack: Attack, hostile: Callable[
     await attack.execute(call)
     forger = hostile()
     forger.run, forger.claims = attack.run, attack.claims
-    forger.chain = ChainBuilder(attack.run)
+    forger.chain = Chain(attack.run)
     other = forger.start().propose("note", "another")
     forger.decide(other)
-    await forger.refused(other, "holds another event", "digests differ")
+    await forger.refused(other, "holds another event")
 
 
 async def test_gap_in_the_chain(attack: Attack) -> None:
@@ -605,10 +368,8 @@ async def test_receipt_for_a_call_that_never_ran(attack: Attack, thief: Signer) 
 
 async def test_cancel_in_somebodys_name(attack: Attack, thief: Signer) -> None:
     call = attack.start().propose("note", "x")
-    claims = ControlClaims(
-        tenant="default", sub="user:carol", run=attack.run, verb="cancel", **lifetime(datetime.now(UTC), LIFE)
-    )
-    attack.chain.add(RunCancelled, by="user:carol", token=claims.signed(thief))
+    claims = attack.statement("cancel")
+    attack.control(claims, claims.signed(thief))
     await attack.refused(call, "Signature verification failed")
 
 
@@ -622,18 +383,13 @@ async def test_ended_run_runs_nothing(attack: Attack) -> None:
 async def test_paused_run_runs_nothing(attack: Attack) -> None:
     call = attack.start().propose("note", "x")
     attack.decide(call)
-    claims = ControlClaims(
-        tenant="default", sub="user:carol", run=attack.run, verb="pause", **lifetime(datetime.now(UTC), LIFE)
-    )
-    attack.chain.add(RunPaused, by="user:carol", token=claims.signed(attack.api))
+    attack.control(attack.statement("pause"))
     await attack.refused(call, "is paused", alarm=False)
 
 
 async def test_bad_events_are_not_committed(attack: Attack, thief: Signer) -> None:
     """`commit_events` judges as `execute_call` does."""
     attack.start(attack.claims.signed(thief))
-    with pytest.raises(WorkflowFailureError) as failure:
-        await attack.commit()
-    assert "Signature verification failed" in _words(failure.value)
+    await attack.uncommitted("Signature verification failed")
     assert attack.runtime.ledger.head(attack.run).count == 0
     assert [alarm.kind for alarm in attack.runtime.ledger.alarms(attack.run)][:1] == ["event.forged"]
