@@ -1,50 +1,58 @@
-"""The tutorial's blocks, run in order by a shell, beside a real `interlock dev`."""
+"""The blocks of the pages, run in order by a shell, beside a real `interlock dev`."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from markdown_it import MarkdownIt
-from support.cli_runtime import Interlock
+from support.pages import Reader, blocks
+
+from interlock.project import scaffold
 
 ROOT = Path(__file__).resolve().parents[2]
-
-pytestmark = [pytest.mark.docker, pytest.mark.temporal]
-
-
-def blocks(page: Path) -> list[str]:
-    """The shell blocks of a page."""
-    tokens = MarkdownIt().parse(page.read_text())
-    return [token.content for token in tokens if token.type == "fence" and token.info == "sh"]
+HOW_TO = sorted((ROOT / "docs" / "how-to").glob("*.md"))
+PAGES = [ROOT / "README.md", ROOT / "docs" / "tutorial.md", *HOW_TO]
+SKIPPED = ("make", "pip", "docker-compose", "export", "interlock sandbox build")
+"""What a page may tell a reader to do without a test doing it."""
+KINDS = {"sh", "text", "diff", "python", "yaml", "markdown", "mermaid"}
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Iterator[Interlock]:
-    runtime = Interlock(tmp_path / "shop")
-    yield runtime
-    if runtime.dev is not None:
-        runtime.stop()
+def reader(tmp_path: Path) -> Iterator[Reader]:
+    found = Reader(tmp_path)
+    yield found
+    found.close()
 
 
-def test_blocks_run_as_written(shell: Interlock, tmp_path: Path) -> None:
-    environment = {**shell.environment, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    said, folder = "", tmp_path
-    for number, block in enumerate(blocks(ROOT / "docs" / "tutorial.md")):
-        script = f"set -e\n{block}"
-        done = subprocess.run(
-            ["bash", "-c", script], cwd=folder, env=environment, capture_output=True, text=True, timeout=120
-        )
-        assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
-        said += done.stdout
-        if number == 0:
-            folder = tmp_path / "shop"
-            shell.start()
-    assert "no problems" in said
-    assert "This report was written by the scripted model" in said
-    assert "Arguments, exactly" in said
-    assert said.rstrip().splitlines()[-2].startswith("verified: run ")
+@pytest.mark.docker
+@pytest.mark.temporal
+def test_tutorial_runs_as_written(reader: Reader) -> None:
+    reader.follow(ROOT / "docs" / "tutorial.md")
+
+
+@pytest.mark.docker
+@pytest.mark.temporal
+def test_readme_start_runs_as_written(reader: Reader) -> None:
+    reader.follow(ROOT / "README.md", start="interlock init")
+
+
+@pytest.mark.docker
+@pytest.mark.temporal
+@pytest.mark.parametrize("page", HOW_TO, ids=lambda page: page.stem)
+def test_how_to_runs_as_written(reader: Reader, page: Path) -> None:
+    scaffold("shop", reader.folder / "shop")
+    reader.folder /= "shop"
+    reader.follow(page)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_only_set_up_is_skipped(page: Path) -> None:
+    skipped = [block.text for block in blocks(page) if block.option == "skip"]
+    lines = [line for text in skipped for line in text.replace("\\\n", " ").splitlines()]
+    assert [line for line in lines if line and not line.startswith((*SKIPPED, "#"))] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_block_has_a_kind(page: Path) -> None:
+    assert {block.kind for block in blocks(page)} <= KINDS
