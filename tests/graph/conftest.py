@@ -15,8 +15,8 @@ from temporalio.langgraph import LangGraphPlugin
 from temporalio.worker import Replayer, Worker
 
 from interlock.definitions import AgentDefinition
-from interlock.graph import ACTIVITIES, AgentOutcome, AgentTask, Services, configure, register
-from interlock.graph.services import _configured
+from interlock.graph import ACTIVITIES, AgentOutcome, AgentTask, Services, configure, register, resolve_model
+from interlock.graph.services import Resolve, _configured
 from interlock.run.worker import workflow_runner
 from interlock.settings import Settings
 
@@ -51,11 +51,12 @@ async def drive_graph(temporal_address: str) -> AsyncIterator[Drive]:
         *,
         playbook: list[dict[str, Any]] | None = None,
         answers: Mapping[str, Any] | None = None,
+        resolve: Resolve = resolve_model,
         cached: int = 0,
         again: bool = True,
     ) -> Ran:
         blobs = MemoryBlobs()
-        configure(Services(blobs=blobs, settings=Settings.model_construct()))
+        configure(Services(blobs=blobs, settings=Settings.model_construct(), resolve=resolve))
         manifest = manifest_of(agent, blobs, playbook or [{"say": "done"}])
         work = AgentTask(agent=agent.name, run=f"bare-{next(_count)}", manifest=manifest, task=task)
         async with _worker(client, agent, cached) as queue:

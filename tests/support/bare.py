@@ -114,13 +114,12 @@ class BareRun:
             raise Refused("max_steps")
 
     async def call(self, agent: str, calls: Sequence[ProposedCall]) -> list[CallResult]:
-        # A timer, so that the workflow is evicted and replayed while calls are open.
-        await workflow.sleep(timedelta(milliseconds=1))
         self._seen["calls"] += [call.model_dump(mode="json") for call in calls]
         results = [_result(call) for call in calls if call.tool != "silent"]
         return list(reversed(results))
 
     async def ask(self, agent: str, question: JsonValue) -> JsonValue:
+        # A timer, so that the run is replayed while the question is open.
         await workflow.sleep(timedelta(milliseconds=1))
         self._seen["questions"].append(question)
         key = (
