@@ -103,6 +103,8 @@ class Address:
             return "free space on its disk"
         if "authentication" in cause or "password" in cause:
             return f"correct user and password in {setting}"
+        if "SSL" in cause or "certificate" in cause:
+            return f"check sslmode and sslrootcert in {setting}, and the server's certificate"
         if "locked" in cause or "lock timeout" in cause:
             return "another process holds it for too long: find and stop that one, then try again"
         if self.sqlite:

@@ -15,7 +15,7 @@ from tenacity import Retrying, retry_if_exception_message, stop_after_delay, wai
 
 from interlock.audit import postgresql
 from interlock.audit.address import Address, StoreKind
-from interlock.errors import Conflict, InvalidInput, LedgerUnavailable, Refused
+from interlock.errors import Conflict, InterlockError, InvalidInput, LedgerUnavailable, Refused
 
 BUSY_TIMEOUT_S: Final = 10
 _BEGIN: Final = "interlock_begin"
@@ -94,12 +94,17 @@ class Store:
     def _translated(self) -> Iterator[None]:
         try:
             yield
+        except InterlockError:
+            raise
         except SQLAlchemyError as error:
             if _violates_constraint(error):
                 raise Conflict(f"the {self.address.kind} refused a write: {_cause(error)}") from error
             raise self.unavailable(_cause(error)) from error
         except UnicodeEncodeError as error:
             raise InvalidInput(f"not valid UTF-8: {error.reason}") from error
+        except OSError as error:
+            # The driver lets a failed TLS handshake through as it is.
+            raise self.unavailable(str(error) or type(error).__name__) from error
 
 
 def _violates_constraint(error: SQLAlchemyError) -> bool:
