@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from support.events import SampleRun
 
 from interlock.audit import Ledger, Reservation, ReserveOutcome, SqlBlobs
+from interlock.digest import digest_bytes
 from interlock.errors import Conflict, IntegrityError, InvalidInput
 
 OTHER = "sha256:" + "b" * 64
@@ -148,3 +150,79 @@ def test_ended_run_reserves_nothing(ledger: Ledger, blobs: SqlBlobs) -> None:
     sample.store(ledger)
     with pytest.raises(Conflict, match="ended"):
         ledger.reserve(replace(sample.reservation("c1"), call_id=f"{sample.run}:c50", call_digest=OTHER))
+
+
+def test_result_needs_a_reservation(ledger: Ledger, wish: Reservation) -> None:
+    with pytest.raises(Conflict, match="never reserved"):
+        ledger.complete(wish.call_id, 1, b"result", "receipt")
+    with pytest.raises(Conflict, match="never reserved"):
+        ledger.retake(wish.call_id, "executor-2", 1)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"result": b"other"}, {"receipt": "other"}, {"workspace_before": OTHER}, {"workspace_after": OTHER}],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_altered_repeat_of_a_result_alarms(ledger: Ledger, wish: Reservation, changed: dict[str, Any]) -> None:
+    ledger.reserve(wish)
+    before = ledger.workspace(wish.run)
+    finish = {"result": b"result", "receipt": "receipt", "workspace_before": before, "workspace_after": before}
+    ledger.complete(wish.call_id, 1, **finish)
+    with pytest.raises(IntegrityError, match="first one stands"):
+        ledger.complete(wish.call_id, 1, **{**finish, **changed})
+    assert ledger.calls(wish.run)[0].result == b"result"
+    assert [alarm.kind for alarm in ledger.alarms()] == ["result.altered"]
+
+
+def test_oversized_result_is_refused(ledger: Ledger, wish: Reservation) -> None:
+    ledger.reserve(wish)
+    with pytest.raises(InvalidInput, match="store it as a blob"):
+        ledger.complete(wish.call_id, 1, b"x" * (4 * 1024 * 1024 + 1), "receipt")
+
+
+def test_reading_call_leaves_the_workspace(ledger: Ledger, wish: Reservation) -> None:
+    before = ledger.workspace(wish.run)
+    other = replace(wish, call_id=f"{wish.run}:c8", approvals=())
+    ledger.reserve(wish)
+    ledger.reserve(other)
+    ledger.complete(wish.call_id, 1, b"result", "receipt", before, OTHER)
+    ledger.complete(other.call_id, 1, b"result", "receipt", before, before)
+    assert ledger.workspace(wish.run) == OTHER
+
+
+def test_racing_results_move_the_workspace_once(ledger: Ledger, wish: Reservation) -> None:
+    before = ledger.workspace(wish.run)
+    calls = [replace(wish, call_id=f"{wish.run}:c{number}", approvals=()) for number in range(10, 16)]
+    targets = [digest_bytes(call.call_id.encode()) for call in calls]
+    for call in calls:
+        ledger.reserve(call)
+
+    def finish(number: int) -> bool:
+        try:
+            ledger.complete(calls[number].call_id, 1, b"result", "receipt", before, targets[number])
+        except Conflict:
+            return False
+        return True
+
+    with ThreadPoolExecutor(6) as pool:
+        moved = list(pool.map(finish, range(6)))
+    assert sum(moved) == 1
+    assert ledger.workspace(wish.run) == targets[moved.index(True)]
+
+
+def test_calls_tell_what_was_reserved(ledger: Ledger, blobs: SqlBlobs) -> None:
+    sample = SampleRun(blobs, "whole-1")
+    sample.store(ledger)
+    first, third = ledger.calls(sample.run)
+    assert (first.result, first.receipt, first.workspace_after) == (b"result", "receipt-of-c1", sample.after)
+    assert first.approvals == ("whole-1-jti-of-bob",)
+    assert (third.result, third.finished_at, third.verdict) == (None, None, "allow")
+
+
+def test_repeated_alarm_is_kept_once(ledger: Ledger) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: ledger.alarm("run-1", "receipt.forged", "text \x00 and more"), range(4)))
+    ledger.alarm("run-2", "receipt.forged", "x" * 10_000)
+    assert [alarm.run for alarm in ledger.alarms()] == ["run-1", "run-2"]
+    assert len(ledger.alarms("run-2")[0].detail) == 2_000

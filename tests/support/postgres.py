@@ -87,7 +87,8 @@ def start_postgres() -> Iterator[PostgresServer]:
             _wait(server)
             yield server
         finally:
-            process.send_signal(signal.SIGINT)
+            # At once, without writing out what is deleted next.
+            process.send_signal(signal.SIGQUIT)
             process.wait(30)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
