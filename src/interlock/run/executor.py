@@ -19,7 +19,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from interlock.approval import ApprovalClaims, check_quorum
-from interlock.audit import Ledger, Reservation, ReserveOutcome
+from interlock.audit import CallRow, Ledger, Reservation, ReserveOutcome
 from interlock.definitions import ToolEntry
 from interlock.digest import canonical, digest_of, parse
 from interlock.errors import (
@@ -233,6 +233,9 @@ class Executor:
             raise
         except (Refused, Conflict) as error:
             return ExecuteOutput(outcome="unknown", decision=decision, detail=str(error))
+        # An attempt that they let begin has used them up: what became of it is a question of its own.
+        if set(settled) & set((await asyncio.to_thread(self._row, call.call_id)).approvals):
+            settled = []
         never_began = reserved.executor == self.name and (call.call_id, reserved.attempt) in self.not_started
         if not (settled or never_began or self._safe_to_repeat(entry, decision)):
             detail = f"executor {reserved.executor!r} began it at {reserved.at.isoformat()} and left no result"
@@ -315,11 +318,14 @@ class Executor:
         try:
             return self.ledger.retake(call_id, self.name, reserved.attempt, settled)
         except Conflict as error:
-            now = next(row for row in self.ledger.calls(call_id.rpartition(":")[0]) if row.call_id == call_id)
+            now = self._row(call_id)
             if now.finished_at is None and now.attempt == reserved.attempt:
                 raise
             # An attempt that was taken for dead came to its end in this moment: the next one finds its result.
             raise Unreachable(f"call {call_id!r} was taken over or ended meanwhile") from error
+
+    def _row(self, call_id: str) -> CallRow:
+        return next(row for row in self.ledger.calls(call_id.rpartition(":")[0]) if row.call_id == call_id)
 
     def _reserve(self, call: ToolCall, digest: str, decision: Decision, nonces: list[str]) -> ReserveOutcome:
         return self.ledger.reserve(
