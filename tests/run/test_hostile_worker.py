@@ -21,7 +21,7 @@ from interlock.digest import canonical, digest_bytes, digest_of
 from interlock.events import CallFinished, RunEnded
 from interlock.policy import load_bundle
 from interlock.run.receipt import Receipt
-from interlock.signing import Signer, create_keys, load_signer
+from interlock.signing import Signer
 
 pytestmark = pytest.mark.temporal
 
@@ -38,13 +38,6 @@ async def hostile(
 @pytest.fixture
 def attack(hostile: Callable[[], Attack]) -> Attack:
     return hostile()
-
-
-@pytest.fixture
-def thief(tmp_path: Path) -> Signer:
-    """A key of the attacker's own, for the role of the API."""
-    create_keys(tmp_path / "own")
-    return load_signer(tmp_path / "own", "api")
 
 
 async def test_honest_call_runs_once(attack: Attack) -> None:
