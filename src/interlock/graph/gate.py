@@ -30,8 +30,8 @@ class ProposedCall(Closed):
     arguments: Digest | dict[str, JsonValue] = Field(default_factory=dict)
     """Raw arguments: the digest of their blob (standard loop) or the value itself (custom graphs)."""
     error: str = ""
-    """Not empty: the arguments could not be read, and this is why, in words for the model. The call is then
-    not proposed to anybody; the model reads the error as its result."""
+    """Not empty: the arguments could not be read, and this is why, in words for the model. The call must
+    not run; the model reads the error as its result."""
 
 
 class CallResult(Closed):
@@ -43,7 +43,7 @@ class CallResult(Closed):
     output: Digest | Literal[""] = ""
     """Blob with the text that the model reads."""
     text: str = ""
-    """The text itself where it is short and there is no blob: refusals and errors."""
+    """Refusals and errors, which have no blob; beside an output: a note that the model reads before it."""
 
 
 class ModelReply(Closed):
@@ -77,7 +77,10 @@ class Gate(Protocol):
         ...
 
     async def call(self, agent: str, calls: Sequence[ProposedCall]) -> list[CallResult]:
-        """Decide, ask, execute and record each call. Results come in any order, matched by model_call_id."""
+        """Decide, ask, execute and record each call. Results come in any order, matched by model_call_id.
+
+        A call with an `error` must not run: the gate records it and gives the error back.
+        """
         ...
 
     async def ask(self, agent: str, question: JsonValue) -> JsonValue:

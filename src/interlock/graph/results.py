@@ -16,6 +16,7 @@ from interlock.graph.gate import CallResult, ProposedCall
 from interlock.types.names import Digest
 
 OUTPUT: Final = "interlock_output"
+NOTE: Final = "interlock_note"
 STATUS: Final = "interlock_status"
 FILLED: Final = "interlock_filled"
 """Digest of the text that was filled in, by which an edited message is told from an untouched one."""
@@ -27,7 +28,9 @@ M = TypeVar("M", bound=BaseMessage)
 
 def message_of(result: CallResult) -> ToolMessage:
     """The message for `result`; its output, if it has one, still by reference."""
-    metadata = {STATUS: result.status} | ({OUTPUT: result.output} if result.output else {})
+    metadata: dict[str, str] = {STATUS: result.status}
+    if result.output:
+        metadata |= {OUTPUT: result.output} | ({NOTE: result.text} if result.text else {})
     return ToolMessage(
         content=_stand_in(result.output) if result.output else result.text,
         name=result.tool,
@@ -43,6 +46,8 @@ def filled(message: M, read: Callable[[Digest], bytes]) -> M:
     if not isinstance(message, ToolMessage) or not isinstance(digest, str) or message.content != _stand_in(digest):
         return message
     text = shortened(read(digest).decode("utf-8", "replace"), digest)
+    if note := message.response_metadata.get(NOTE):
+        text = f"{note}\n{text}"
     metadata = {**message.response_metadata, FILLED: digest_bytes(text.encode())}
     return message.model_copy(update={"content": text, "response_metadata": metadata})
 
