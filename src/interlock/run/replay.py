@@ -27,6 +27,7 @@ from interlock.events import CallFinished, CallUnknown, Event
 from interlock.graph import Services, configure
 from interlock.run.authority import trust
 from interlock.run.chain import tap
+from interlock.run.pinned import pinned, problem, receipted
 from interlock.run.proof import RunProof, Sources, recorded_sources
 from interlock.run.worker import Content, workflow_runner
 from interlock.settings import Settings
@@ -192,6 +193,17 @@ def _check_proofs(run: str, sources: Sources, recorded: list[Event], verdict: Ve
     verdict.decisions = kinds.count("call.decided")
     verdict.approvals = kinds.count("approval.decided")
     verdict.receipts = kinds.count("call.finished")
+    _check_pinned(proof, recorded, verdict)
+
+
+def _check_pinned(proof: RunProof, recorded: list[Event], verdict: Verdict) -> None:
+    """The blobs that the manifest and the receipts name: a record without them cannot be understood again."""
+    if proof.scope is None:
+        return
+    named = [*pinned(proof.scope.manifest, recorded[0]), *receipted(recorded, proof.sources.executor)]
+    for event, place, digest in named:
+        if message := problem(proof.sources.blobs, digest):
+            verdict.differences.append(Difference("ledger", event.seq, event.kind, place, message))
 
 
 def _check_calls(run: str, ledger: Ledger, recorded: list[Event], verdict: Verdict) -> None:
