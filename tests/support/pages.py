@@ -40,9 +40,11 @@ class Block:
 def blocks(page: Path) -> list[Block]:
     """The fenced blocks of a page, in order."""
     tokens = [token for token in MarkdownIt().parse(page.read_text()) if token.type == "fence"]
-    return [
-        Block(*(token.info.split() + ["", ""])[:2], token.content, (token.map or [0])[0] + 1) for token in tokens
-    ]
+    found = []
+    for token in tokens:
+        kind, option = [*token.info.split(), "", ""][:2]
+        found.append(Block(kind, option, token.content, (token.map or [0])[0] + 1))
+    return found
 
 
 @dataclass
