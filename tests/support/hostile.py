@@ -221,8 +221,8 @@ class Attack:
         decision = self.decision(call, bundle)
         names = ("verdict", "rule", "request", "bundle", "nearest", "condition_errors")
         fields = {name: getattr(decision, name) for name in names}
-        digest = digest_of(call.as_hashed())
-        self.chain.add(CallDecided, call_id=call.call_id, call_digest=digest, **{**fields, **said})
+        fields |= {"call_id": call.call_id, "call_digest": digest_of(call.as_hashed())}
+        self.chain.add(CallDecided, **{**fields, **said})
         return decision
 
     def ask(self, call: ToolCall, decision: Decision, **said: Any) -> str:
