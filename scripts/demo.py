@@ -8,10 +8,11 @@ in a copy of the record, and the replay names it. Exits 1 if anything is not as 
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from demo_support import Interlock, NotAsClaimed, alone, alter_result, claim, copy_database, free_port
 from rich.console import Console
@@ -36,21 +37,29 @@ ON_TERMINAL: Final = console.is_terminal and sys.stdin.isatty()
 def main() -> int:
     """Run the demo; whatever happens, stop what it started."""
     started = time.monotonic()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     try:
         with alone(FOLDER):
-            show()
+            approved = show()
     except (NotAsClaimed, InterlockError) as error:
         console.print(f"\nThe demo stopped: {error}", style="bold red", markup=False, highlight=False)
         return 1
     except KeyboardInterrupt:
-        console.print("\nstopped", style="yellow")
+        console.print("\nstopped; nothing of it runs any more", style="yellow")
         return 130
-    console.print(f"\nDone in {time.monotonic() - started:.0f} s. Everything was as claimed. The record: {FOLDER}")
+    told = "Everything was as claimed." if approved else "You rejected the call, and nothing was published."
+    say(f"\nDone in {time.monotonic() - started:.0f} s. {told} The record: {FOLDER}")
     return 0
 
 
-def show() -> None:
-    """The story."""
+def _interrupt(number: int, frame: object) -> NoReturn:
+    """End as Ctrl-C ends it."""
+    raise KeyboardInterrupt
+
+
+def show() -> bool:
+    """The story. Returns whether the call was approved."""
     workspace = FOLDER / "workspace"
     heading("The work: a released package with a bug, and an issue")
     source = prepare_sample(SAMPLE, workspace, ROOT / ".state" / "samples")
@@ -67,17 +76,19 @@ def show() -> None:
         request = follow(interlock, run)
         approved = decide(interlock, request)
         heading("The run goes on to its end")
-        interlock.show("run", "wait", run)
+        say(interlock.output("run", "wait", run).rstrip())
         if approved:
             heading("What was approved is what was done: the patch")
-            patch = interlock.output("run", "artifact", run, "change.patch")
-            console.print(Syntax(patch, "diff", background_color="default"))
-            claim(patch.startswith("diff --git"), "the run left a patch")
+            show_patch(interlock.output("run", "artifact", run, "change.patch"))
+        else:
+            heading("What was rejected is not done")
+            claim_nothing_published(interlock, run)
         heading("The timeline")
         interlock.show("run", "show", run)
         heading("Replay: the chain, every blob and every decision are computed again")
         interlock.show("replay", run)
         forge(interlock, run)
+    return approved
 
 
 def follow(interlock: Interlock, run: str) -> str:
@@ -116,6 +127,27 @@ def decide(interlock: Interlock, request: str) -> bool:
     return True
 
 
+def show_patch(patch: str) -> None:
+    """Print a patch; in colours where there is a terminal, byte for byte where there is none."""
+    claim(patch.startswith("diff --git"), "the run left a patch")
+    if console.is_terminal:
+        console.print(Syntax(patch, "diff", background_color="default", word_wrap=True))
+    else:
+        say(patch.rstrip())
+
+
+def claim_nothing_published(interlock: Interlock, run: str) -> None:
+    """After a rejection: the call never ran, and the agent read why."""
+    events = interlock.read("run", "show", run, quiet=True)["events"]
+    refused = [event for event in events if event["kind"] == "call.refused"]
+    claim(len(refused) == 1 and refused[0]["tool"] == "open_pull_request", "the rejected call was refused")
+    ran = {event["call_id"] for event in events if event["kind"] == "call.finished"}
+    claim(refused[0]["call_id"] not in ran, "the rejected call never ran")
+    code, _ = interlock.run("run", "artifact", run, "change.patch")
+    claim(code != 0, "there is no patch")
+    say(f"the agent read: {refused[0]['detail']}")
+
+
 def forge(interlock: Interlock, run: str) -> None:
     """Alter one recorded tool result in a copy of the record, and show that the replay names it."""
     heading("Now one byte of one recorded tool result is altered, in a copy of the record")
@@ -125,13 +157,21 @@ def forge(interlock: Interlock, run: str) -> None:
     events = interlock.read("run", "show", run, quiet=True)["events"]
     finished = next(event for event in events if event["kind"] == "call.finished" and event["output"])
     alter_result(copies["blobs"], finished["output"])
-    console.print(f"altered: the output of event {finished['seq']}, {finished['output']}", highlight=False)
+    say(f"altered: the output of event {finished['seq']}, {finished['output']}")
     settings = {f"INTERLOCK_{name.upper()}_URL": f"sqlite:///{path}" for name, path in copies.items()}
     code, said = interlock.run("replay", run, **settings)
-    console.print(said.rstrip(), markup=False, highlight=False)
+    say(said.rstrip())
     claim(code == 1, f"replay of the altered copy exits 1 (it was {code})")
-    named = str(finished["seq"]) in said and ("output" in said or finished["output"] in said)
-    claim(named, "replay names the event whose result was altered")
+    _, said = interlock.run("replay", run, "--json", **settings)
+    first = json.loads(said)["first"]
+    found = (first["seq"], first["kind"], first["field"])
+    wanted = (finished["seq"], "call.finished", "output")
+    claim(found == wanted, f"replay names the event whose result was altered, {wanted} (it named {found})")
+
+
+def say(text: str) -> None:
+    """Print text as it is, never cut or folded where there is no terminal."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def heading(text: str) -> None:

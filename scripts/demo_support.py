@@ -101,7 +101,8 @@ class Interlock:
     def output(self, *arguments: str) -> str:
         """What a command that must succeed prints."""
         self._announce(arguments)
-        code, said = self.run(*arguments)
+        with self.console.status("waiting"):
+            code, said = self.run(*arguments)
         claim(code == 0, f"`interlock {' '.join(arguments[:3])}` succeeds (it exited with {code}):\n{said}")
         return said
 
@@ -117,7 +118,8 @@ class Interlock:
 
     def _announce(self, arguments: tuple[str, ...]) -> None:
         shown = [argument if len(argument) < 60 else f"{argument[:40]}…" for argument in arguments]
-        self.console.print(f"$ interlock {' '.join(shown)}", style="bold cyan", markup=False, highlight=False)
+        command = f"$ interlock {' '.join(shown)}"
+        self.console.print(command, style="bold cyan", markup=False, highlight=False, soft_wrap=True)
 
     def __enter__(self) -> Self:
         return self
@@ -130,9 +132,9 @@ class Interlock:
         self.dev.send_signal(signal.SIGINT)
         try:
             self.dev.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.dev.pid, signal.SIGKILL)
+        except (subprocess.TimeoutExpired, KeyboardInterrupt):
+            # Its parts end with it: each asks the kernel for that.
+            self.dev.kill()
             self.dev.wait()
 
 
