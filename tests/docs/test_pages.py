@@ -52,3 +52,34 @@ def test_every_event_and_field_is_described() -> None:
         section = text.partition(f"## `{kind}`")[2].partition("\n## ")[0]
         missing += [f"{kind}.{f}" for f in cls.__annotations__ if f != "kind" and f"`{f}`" not in section]
     assert missing == []
+
+
+def test_security_page_names_tests_that_exist() -> None:
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "SECURITY.md").read_text()))
+    defined = {
+        name
+        for file in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"def (test_\w+)", file.read_text())
+    }
+    assert len(named) > 40
+    assert named - defined == set()
+
+
+VERDICTS = {
+    "policy": (r"\b(allow|ask|deny)\b", r"\bapproval (decision|verdict)\b"),
+    "approval": (r"\b(approve|edit|reject|respond)\b", r"\bpolicy('s)? (decision|verdict)\b"),
+}
+
+
+@pytest.mark.parametrize("verdict", VERDICTS)
+def test_verdicts_are_not_mixed(verdict: str) -> None:
+    """A glossary row, or a sentence of a page, that defines one kind of decision uses the other's words only to say
+    never."""
+    words, other = VERDICTS[verdict]
+    mixed = []
+    for page in PAGES:
+        for sentence in re.split(r"(?<=[.;:])\s|\n\n|\n\|", page.read_text()):
+            wrong = re.search(rf"{other} (is|are) [^.;]*{words}", " ".join(sentence.replace("*", "").split()))
+            if wrong and "never" not in sentence:
+                mixed.append((page.name, sentence))
+    assert mixed == []
