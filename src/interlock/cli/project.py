@@ -29,7 +29,7 @@ def init(
         say.document({"name": name, "folder": str(folder), "files": [path.as_posix() for path in written]})
         return
     say.line(f"wrote {len(written)} files into {folder}")
-    say.note(f"next: cd {folder} && interlock check && interlock dev")
+    say.note(f"next: cd {folder} && interlock sandbox build && interlock check && interlock dev")
 
 
 def check(as_json: AsJson = False) -> None:
