@@ -92,7 +92,7 @@ class Workflow:
         run.chain.record(AgentStarted, agent=subject, task=await keep(task), model=run.facts.agents[name].model)
         request = AgentTask(agent=name, run=run.input.run, manifest=run.input.manifest, task=task)
         try:
-            outcome = await drive(graph(name), request, RunGate(run))
+            outcome = await drive(_graph(name), request, RunGate(run))
         except BaseException as error:
             if self._evicted(error):
                 raise
@@ -337,6 +337,16 @@ class AgentRun(Workflow):
     async def steps(self, task: AgentRunInput) -> AgentOutcome:
         """The whole workflow."""
         return await self.agent(task.agent, task.task)
+
+
+def _graph(name: str) -> Any:
+    try:
+        return graph(name)
+    except KeyError as error:
+        raise Refused(
+            f"this graph worker does not have agent {name!r}, which the run pins",
+            next_step="restart the graph worker: it loads agents/ when it starts",
+        ) from error
 
 
 def _text(error: BaseException) -> str:
