@@ -50,26 +50,40 @@ async def execute(step: int) -> dict[str, int]:
 
 @workflow.defn
 class Bare:
-    """Activities one after the other, interleaved as in an agent's run."""
+    """The workflow as Temporal comes: its module is imported anew for each run."""
 
     @workflow.run
     async def run(self, shape: Shape) -> int:
-        timeout = timedelta(seconds=60)
-        for step in range(max(shape.models, shape.executions, shape.locals)):
-            if step < shape.models:
-                await workflow.execute_activity(model, step, start_to_close_timeout=timeout)
-            if step < shape.locals:
-                await workflow.execute_local_activity(decide, step, start_to_close_timeout=timeout)
-            if step < shape.executions:
-                await workflow.execute_activity(execute, step, task_queue=EXECUTOR, start_to_close_timeout=timeout)
-        return shape.executions
+        return await activities(shape)
+
+
+@workflow.defn(sandboxed=False)
+class BareUnsandboxed:
+    """The same without Temporal's import sandbox, as `agent_run` is."""
+
+    @workflow.run
+    async def run(self, shape: Shape) -> int:
+        return await activities(shape)
+
+
+async def activities(shape: Shape) -> int:
+    """Activities one after the other, interleaved as in an agent's run."""
+    timeout = timedelta(seconds=60)
+    for step in range(max(shape.models, shape.executions, shape.locals)):
+        if step < shape.models:
+            await workflow.execute_activity(model, step, start_to_close_timeout=timeout)
+        if step < shape.locals:
+            await workflow.execute_local_activity(decide, step, start_to_close_timeout=timeout)
+        if step < shape.executions:
+            await workflow.execute_activity(execute, step, task_queue=EXECUTOR, start_to_close_timeout=timeout)
+    return shape.executions
 
 
 async def serve(role: str, address: str) -> None:
     """One worker, until it is stopped."""
     client = await Client.connect(address, data_converter=pydantic_data_converter)
     if role == "graph":
-        worker = Worker(client, task_queue=GRAPH, workflows=[Bare], activities=[model, decide])
+        worker = Worker(client, task_queue=GRAPH, workflows=[Bare, BareUnsandboxed], activities=[model, decide])
     else:
         worker = Worker(client, task_queue=EXECUTOR, activities=[execute])
     async with worker:

@@ -82,6 +82,7 @@ def environment() -> dict[str, str]:
         "cores": str(len(os.sched_getaffinity(0))),
         "python": platform.python_version(),
         "system": platform.platform(),
+        "load before": " ".join(f"{load:.1f}" for load in os.getloadavg()),
         "temporal": server.stdout.strip(),
         **{name: version(name) for name in names},
         "server options": " ".join(TEMPORAL_OPTIONS),
