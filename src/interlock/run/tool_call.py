@@ -100,7 +100,7 @@ async def _not_approved(
         edited = proposed.model_copy(update={"arguments": vote.edited})
         result = await govern(run, agent, edited, edited_from=call.call_id)
         note = f"{vote.sub} edited this call before it was decided."
-        return result.model_copy(update={"text": f"{note} {result.text}".strip()}) if result.text else result
+        return result.model_copy(update={"text": f"{note} {result.text}".strip()})
     return _refused(run, proposed, call.call_id, agent, "approver", f"{vote.sub} rejected it: {vote.message}")
 
 
