@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tomllib
 import venv
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -75,11 +76,15 @@ def test_wheel_scaffolds_a_project_that_passes(tmp_path: Path) -> None:
 
     run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", tmp_path / "dist", CHECKOUT)
     (wheel,) = (tmp_path / "dist").glob("*.whl")
+    content = set(zipfile.ZipFile(wheel).namelist())
+    assert "interlock/sandbox/images/sandbox/Dockerfile" in content
+    assert not [name for name in content if "images/services" in name]
     venv.create(tmp_path / "venv", with_pip=True)
     python = tmp_path / "venv" / "bin" / "python"
     run(python, "-m", "pip", "install", "--quiet", wheel, "pytest")
     interlock, shop = tmp_path / "venv" / "bin" / "interlock", tmp_path / "shop"
     run(interlock, "init", "shop")
+    assert (shop / "docker-compose.yml").read_bytes() == (CHECKOUT / "docker-compose.yml").read_bytes()
     run(interlock, "sandbox", "build", cwd=shop)
     assert run(interlock, "check", cwd=shop).strip() == "no problems"
     agents = json.loads(run(interlock, "agent", "list", "--json", cwd=shop))["agents"]

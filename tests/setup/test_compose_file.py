@@ -58,10 +58,15 @@ def test_service_with_a_private_key_has_no_team_code() -> None:
         assert not [mount for mount in mounts(name) if "/agents:" in mount or "/workflows:" in mount]
 
 
+def test_compose_file_needs_nothing_beside_a_project() -> None:
+    """`interlock init` copies it: what it mounts of its own folder is the project's own."""
+    parts = {mount.partition(":-.}/")[2].partition(":")[0] for name in SERVICES for mount in mounts(name)} - {""}
+    assert parts == {"pyproject.toml", "agents", "tools", "permissions", "workflows"}
+    assert not [mount for name in SERVICES for mount in mounts(name) if mount.startswith(".")]
+
+
 def test_mounts_of_the_project_are_read_only() -> None:
-    bound = [
-        mount for name in SERVICES for mount in mounts(name) if mount.startswith(("./", "${INTERLOCK_PROJECT"))
-    ]
+    bound = [mount for name in SERVICES for mount in mounts(name) if mount.startswith("${INTERLOCK_PROJECT")]
     assert len(bound) > 10
     assert all(mount.endswith(":ro") for mount in bound)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SERVICES = ("postgres", "owner", "executor", "graph", "client", "auditor", "temporal")
+SERVICES = ("postgres", "postgres-init", "owner", "executor", "graph", "client", "auditor", "temporal")
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="files are handed to other users, which needs root")
 
@@ -60,6 +60,12 @@ def test_secrets_are_unreadable_for_others(volumes: Path) -> None:
         assert path.stat().st_mode & 0o077 == 0, path
     assert (volumes / "client" / "keys" / "api.key").stat().st_uid == 10002
     assert (volumes / "executor" / "keys" / "executor.key").stat().st_uid == 0
+
+
+def test_database_finds_its_first_script(volumes: Path) -> None:
+    script = volumes / "postgres-init" / "10-interlock.sh"
+    assert "CREATE ROLE interlock_auditor LOGIN" in script.read_text()
+    assert script.stat().st_mode & 0o777 == 0o644
 
 
 def test_second_start_changes_nothing(volumes: Path) -> None:

@@ -7,7 +7,7 @@ Each service has a volume of its own and gets into it only what its role may hol
     client     api.key, the URLs of ledger (read) and blobs
     auditor    public keys, the URLs of ledger and blobs, to read
     owner      the URLs of the databases' owner, who alone changes tables
-    postgres   the passwords, for the first start of the database
+    postgres   the passwords, for the first start of the database; in a volume beside it, roles.sh
 
 What exists is kept. A volume that lost its keys is not given new ones while others hold the old: tokens and
 receipts on record would no longer verify.
@@ -48,6 +48,7 @@ def main() -> int:
         print(f"provision: {error}", file=sys.stderr)
         return error.exit_code
     provide_databases()
+    provide_roles()
     for service in ("graph", "client", "auditor"):
         _hand_over(VOLUMES / service, USER)
     _hand_over(VOLUMES / "temporal", TEMPORAL_USER)
@@ -100,6 +101,14 @@ def provide_databases() -> None:
         for database in databases:
             url = f"postgresql://interlock_{service}:{passwords[service]}@postgres:5432/interlock_{database}"
             _write(VOLUMES / service / f"{database}_url", url, 0o600)
+
+
+def provide_roles() -> None:
+    """The script that makes databases and roles, where the database's first start looks for it. It travels in
+    this image, so that docker-compose.yml needs no other file beside it."""
+    target = VOLUMES / "postgres-init" / "10-interlock.sh"
+    shutil.copyfile(Path(__file__).with_name("roles.sh"), target)
+    target.chmod(0o644)
 
 
 def _password(name: str) -> str:
