@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from support.hostile import Attack, Recording, attackers_worker, hostile_project, words
-from support.runtime import Runtime, eventually, running, settings_for
+from support.runtime import Runtime, running, settings_for
 from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
@@ -383,7 +383,7 @@ async def test_events_of_an_open_run_from_outside(world: World) -> None:
 async def test_cancel_through_temporal_proves_nobody(world: World) -> None:
     run, _ = await world.waiting()
     await world.runtime.client.handle(run).cancel()
-    await eventually(lambda: world.runtime.ledger.run(run).ended)
+    assert (await world.runtime.client.wait(run)).status == "cancelled"
     (event,) = [event for event in world.runtime.ledger.events(run) if event.kind == "run.cancelled"]
     assert (event.by, event.token) == ("temporal", "")
     assert not world.ran(run)
