@@ -10,6 +10,7 @@ from typing import Final, Literal
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from interlock.audit import postgresql
 from interlock.errors import InvalidInput, LedgerUnavailable
 
 StoreKind = Literal["ledger", "blobs"]
@@ -34,7 +35,8 @@ class Address:
         """Check `text`, a SQLAlchemy URL.
 
         Raises:
-            InvalidInput: not a URL, another database than SQLite or PostgreSQL, or one in memory.
+            InvalidInput: not a URL, another database than SQLite or PostgreSQL, one in memory, or a part of the
+                URL is missing or means nothing.
         """
         wanted = f"set {SETTING[kind]} to sqlite:////folder/{kind}.db or postgresql://user:password@host/database"
         try:
@@ -44,12 +46,16 @@ class Address:
         base, _, driver = url.drivername.partition("+")
         if base not in _DIALECTS:
             raise InvalidInput(f"{SETTING[kind]}: {base!r} is not supported", next_step=wanted)
-        if driver and f"{base}+{driver}" != _DIALECTS[base]:
+        if driver and driver != _DIALECTS[base].partition("+")[2]:
             raise InvalidInput(f"{SETTING[kind]}: driver {driver!r} is not used", next_step=wanted)
         if base == "sqlite" and (
             not url.database or ":memory:" in url.database or url.database.startswith("file:")
         ):
             raise InvalidInput(f"{SETTING[kind]}: name a file; memory is lost with the process", next_step=wanted)
+        if base != "sqlite":
+            if missing := [part for part in ("username", "host", "database") if not getattr(url, part)]:
+                raise InvalidInput(f"{SETTING[kind]}: the URL has no {missing[0]}", next_step=wanted)
+            postgresql.check_options(url, SETTING[kind])
         return cls(kind, url.set(drivername=_DIALECTS[base]))
 
     @property

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Engine, create_engine
+from pg8000 import dbapi
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL
 
 from interlock.errors import InvalidInput
 
+CONNECT_S: Final = 5
 STATEMENT_S: Final = 60
 LOCK_S: Final = 30
 ANSWER_S: Final = STATEMENT_S + 5
@@ -20,33 +23,41 @@ _CONSTRAINT: Final = "23"
 """SQLSTATE class of violated constraints. pg8000 has one exception for all that the server refuses."""
 
 
-def check_options(url: URL) -> None:
-    """Refuse what would else be ignored, or be an argument of the driver.
+def check_options(url: URL, setting: str) -> None:
+    """Refuse options that would be ignored: whoever asked for TLS must not go without it.
 
     Raises:
-        InvalidInput: an unknown option or mode, or a certificate that is not used or cannot be read.
+        InvalidInput: an unknown or repeated option, an unknown mode, or a certificate that is not used or cannot
+            be read; the message names `setting`.
     """
-    if unknown := sorted(set(url.query) - set(OPTIONS)):
-        raise InvalidInput(f"option {unknown[0]!r} is not known", next_step=f"known: {', '.join(OPTIONS)}")
-    mode = url.query.get("sslmode", "prefer")
+    for name, value in url.query.items():
+        if name not in OPTIONS or not isinstance(value, str):
+            reason = "is given twice" if name in OPTIONS else "is not known"
+            raise InvalidInput(f"{setting}: option {name!r} {reason}", next_step=f"known: {', '.join(OPTIONS)}")
+    mode = _mode(url)
     if mode not in SSL_MODES:
-        raise InvalidInput(f"sslmode={mode!r} is not known", next_step=f"known: {', '.join(SSL_MODES)}")
-    if "sslrootcert" in url.query and mode not in ("verify-ca", "verify-full"):
-        raise InvalidInput("sslrootcert is used by sslmode=verify-ca and verify-full alone")
+        raise InvalidInput(f"{setting}: sslmode={mode!r} is not known", next_step=f"known: {', '.join(SSL_MODES)}")
+    if "sslrootcert" in url.query and not mode.startswith("verify-"):
+        raise InvalidInput(f"{setting}: sslrootcert is used by sslmode=verify-ca and verify-full alone")
     try:
         tls(url)
     except OSError as error:  # ssl.SSLError is one
-        raise InvalidInput(f"sslrootcert {url.query['sslrootcert']!r} cannot be read: {error}") from error
+        file = url.query.get("sslrootcert")
+        raise InvalidInput(f"{setting}: sslrootcert {file!r} cannot be read: {error}") from error
+
+
+def _mode(url: URL) -> str:
+    return str(url.query.get("sslmode", "prefer"))
 
 
 def tls(url: URL) -> ssl.SSLContext | bool | None:
     """What pg8000 takes: False for none, None where the server may choose, else what to check."""
-    mode = url.query.get("sslmode", "prefer")
+    mode = _mode(url)
     if mode in ("disable", "prefer", "require"):
         return {"disable": False, "prefer": None, "require": True}[mode]
     certificate = url.query.get("sslrootcert")
     context = ssl.create_default_context(cafile=str(certificate) if certificate else None)
-    context.check_hostname = mode == "verify-full"
+    context.check_hostname = mode != "verify-ca"
     return context
 
 
@@ -57,16 +68,33 @@ def connected_engine(url: URL, *, name: str, read_only: bool) -> Engine:
         "lock_timeout": f"{LOCK_S}s",
         "default_transaction_read_only": "on" if read_only else "off",
     }
-    # One limit of the driver's for connecting and for each answer: a little longer than the server's own.
-    arguments = {"application_name": name, "startup_params": startup, "ssl_context": tls(url), "timeout": ANSWER_S}
-    return create_engine(
+    engine = create_engine(
         url.set(query={}),
-        connect_args=arguments,
+        module=dbapi,
+        connect_args={"application_name": name, "startup_params": startup, "ssl_context": tls(url)},
         pool_size=8,
         max_overflow=24,
         pool_pre_ping=True,
         hide_parameters=True,
     )
+
+    @event.listens_for(engine, "do_connect")
+    def _give_socket(_dialect: object, _record: object, _arguments: object, given: dict[str, Any]) -> None:
+        given["sock"] = _connected(given["host"], given.get("port", 5432))
+
+    return engine
+
+
+def _connected(host: str, port: int) -> socket.socket:
+    """A socket with two limits, where pg8000 has one for both: a short one for the connection, and for each
+    answer one that is a little longer than the server's own."""
+    try:
+        found = socket.create_connection((host, port), CONNECT_S)
+    except OSError as error:
+        raise dbapi.InterfaceError(f"no connection to {host}:{port}: {error}") from error
+    found.settimeout(ANSWER_S)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    return found
 
 
 def said(error: BaseException) -> str:
