@@ -177,6 +177,7 @@ def impostor() -> Iterator[int]:
             with connection:
                 connection.recv(100)
                 connection.sendall(b"S")
+                connection.recv(10_000)  # unread, it would reset the connection instead of ending it
 
         thread = threading.Thread(target=serve)
         thread.start()

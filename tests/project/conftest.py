@@ -13,6 +13,12 @@ collect_ignore = ["fix_issue"]  # a sample for the agent: its test belongs to an
 mount(ROOT, tools=True)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _mounted() -> None:
+    """Mounted again, should another test of the same process have mounted a project of its own meanwhile."""
+    mount(ROOT, tools=True, replace=True)
+
+
 @pytest.fixture
 def root() -> Path:
     """The project's folder."""
