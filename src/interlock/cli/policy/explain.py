@@ -8,22 +8,14 @@ import typer
 
 from interlock.cli import say
 from interlock.cli.choices import among, json_object
-from interlock.cli.options import AsJson, AsUser, group
+from interlock.cli.options import AsJson, AsUser
 from interlock.cli.session import opened, settings
 from interlock.errors import InvalidInput
 
 if TYPE_CHECKING:
     from interlock.policy import Explanation, MatchedRule
 
-app = group("Understand the policy.")
 
-
-@app.callback()
-def policy() -> None:
-    """Understand the policy."""
-
-
-@app.command()
 def explain(
     run: Annotated[str, typer.Argument(metavar="[RUN", help="A recorded call: its run …")] = "",
     call: Annotated[str, typer.Argument(metavar="CALL]", help="… and its id, or the end of it: `c4`.")] = "",
