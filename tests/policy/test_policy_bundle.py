@@ -96,7 +96,7 @@ def altered(bundle: Bundle, change) -> bytes:
     "change",
     [
         lambda v: v.update(v=2),
-        lambda v: v.update(semantics=2),
+        lambda v: v.update(semantics=1),
         lambda v: v.update(model=v["model"].replace("deny", "allow")),
         lambda v: v.pop("rules"),
         lambda v: v["rules"][0].update(effect="Deny"),

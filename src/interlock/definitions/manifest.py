@@ -6,14 +6,17 @@ requester token pins, and never by a path that somebody could have edited since.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Final, Literal, Self
 
-from pydantic import ConfigDict, Field, JsonValue
+from pydantic import ConfigDict, Field, JsonValue, model_validator
 
-from interlock.definitions.tool import Effects, WorkspaceUse
+from interlock.definitions.tool import Effects, Flow, WorkspaceUse
 from interlock.digest import digest_of
 from interlock.types.access import Closed
 from interlock.types.names import Digest, Name, ToolName
+
+RESERVED_LABELS: Final = frozenset({"requester", "model", "approver"})
+"""Labels that only the engine gives: a value of the run's input, of no known origin, from an approver."""
 
 
 class ToolSchema(Closed):
@@ -34,6 +37,24 @@ class ToolSchema(Closed):
     profile: Name
     preview: Literal["arguments", "workspace_diff"]
     sentence: str
+    flow: Flow = "reader"
+    emits: tuple[Name, ...] = ()
+    """Labels of what it returns."""
+    destination: tuple[str, ...] = ()
+    """Its arguments that say where to."""
+    declassifies: tuple[Name, ...] = ()
+    """Labels that its result no longer has."""
+
+    @model_validator(mode="after")
+    def _labels_and_arguments_fit(self) -> Self:
+        for label in (*self.emits, *self.declassifies):
+            if label in RESERVED_LABELS:
+                raise ValueError(f"label {label!r} is the engine's own: choose another name")
+        known = self.parameters.get("properties", {})
+        for name in self.destination:
+            if not isinstance(known, dict) or name not in known:
+                raise ValueError(f"destination {name!r} is no argument of the tool")
+        return self
 
 
 class ToolEntry(Closed):

@@ -21,6 +21,10 @@ Effects = Literal["contained", "external"]
 that running again after a crash is safe. external: the call acts on the outside world; if its outcome is not
 on record, a person decides."""
 
+Flow = Literal["reader", "writer", "sink"]
+"""reader: takes data in. writer: changes the run's files. sink: data leaves the run through it; fetching a URL
+does that too."""
+
 ARTIFACTS_VARIABLE = "INTERLOCK_ARTIFACTS"
 
 
@@ -43,6 +47,13 @@ class ToolOptions:
     """What an approver is shown besides the arguments: nothing, or all changes since the run began."""
     sentence: str
     """What a call does, in one sentence for the approver: `Open a pull request titled {title}`."""
+    flow: Flow = "reader"
+    emits: tuple[str, ...] = ()
+    """Labels of what it returns: `untrusted` for text that strangers wrote, `secret`, classes of data."""
+    destination: tuple[str, ...] = ()
+    """Its arguments that say where to: recipient, URL, account, file."""
+    declassifies: tuple[str, ...] = ()
+    """Labels of its arguments that its result no longer has."""
 
 
 def tool(
@@ -56,18 +67,36 @@ def tool(
     preview: Literal["arguments", "workspace_diff"] = "arguments",
     sentence: str = "",
     name: str = "",
+    flow: Literal["", "reader", "writer", "sink"] = "",
+    emits: tuple[str, ...] = (),
+    destination: tuple[str, ...] = (),
+    declassifies: tuple[str, ...] = (),
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Make a function a tool. It stays an ordinary function; its options are kept on it.
 
     Every parameter and the result need an annotation out of str, int, bool, Decimal, Literal, list, dict with
     str keys, Optional, dataclass and TypedDict, with `Annotated[T, "text"]` for descriptions. The docstring is
-    what the model reads.
+    what the model reads. `flow` left out is sink for external effects, else writer where changes to the workspace
+    are kept, else reader.
     """
+    own_flow: Flow = flow or ("sink" if effects == "external" else "writer" if workspace == "write" else "reader")
 
     def mark(function: Callable[P, R]) -> Callable[P, R]:
         own = name or function.__name__
         options = ToolOptions(
-            own, action, resource or f"tool:{own}", workspace, effects, idempotent, profile, preview, sentence
+            name=own,
+            action=action,
+            resource=resource or f"tool:{own}",
+            workspace=workspace,
+            effects=effects,
+            idempotent=idempotent,
+            profile=profile,
+            preview=preview,
+            sentence=sentence,
+            flow=own_flow,
+            emits=emits,
+            destination=destination,
+            declassifies=declassifies,
         )
         function.__interlock_tool__ = options  # type: ignore[attr-defined]
         return function

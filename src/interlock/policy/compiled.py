@@ -29,7 +29,7 @@ class CompiledCondition:
 
     def holds(self, view: RequestView) -> bool:
         """Whether it holds; raises ConditionError where that cannot be told."""
-        return self.test(view.value(self.condition.argument, self.condition.attribute))
+        return self.test(view.value(self.condition))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +129,10 @@ class CompiledRule:
         """Whether the tenant is named, or all are."""
         return view.tenant in self.tenants or "*" in self.tenants
 
+    def covers_expiry(self, view: RequestView) -> bool:
+        """Whether the rule still counts at the request's time; its day begins at midnight UTC."""
+        return self.rule.expires is None or (view.time is not None and view.time.date() < self.rule.expires)
+
     def covers_resource(self, view: RequestView) -> bool:
         """Whether a resource pattern covers the resource; unclear counts as the rule's effect demands."""
         return self.resource_outcome(view).hold
@@ -199,6 +203,8 @@ _WORDS: Final = {
     "matches": "match",
     "contains": "contain",
     "length_le": "be no longer than",
+    "label": "come from data labelled",
+    "no_label": "not come from data labelled",
 }
 
 

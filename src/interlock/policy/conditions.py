@@ -2,17 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from decimal import Decimal
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, SerializerFunctionWrapHandler, StringConstraints, model_serializer, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    model_serializer,
+    model_validator,
+)
 
 from interlock.policy.operands import HostText, Many, Number, PathText, PatternText, Scalar, TimeWindow
+from interlock.policy.patterns import tool_pattern
+from interlock.policy.questions import CountOf, Question, SumOf
 from interlock.types.access import Closed
+from interlock.types.names import Name
 
-Attribute = Literal["resource", "run", "workflow", "time", "requester"]
+Attribute = Literal[
+    "resource",
+    "run",
+    "workflow",
+    "time",
+    "requester",
+    "tokens",
+    "cost",
+    "flow",
+    "destination",
+    "arguments",
+    "seen",
+    "emits",
+    "declassifies",
+]
 """What a condition may address besides the call's arguments."""
 
-ADDRESSES: Final = ("argument", "attribute")
+LABEL_SETS: Final = frozenset({"destination", "arguments", "seen", "emits", "declassifies"})
+"""Attributes that are sets of labels: of the where-to arguments, of all arguments, of what the run has seen, of
+what the tool returns, of what it takes away."""
+
+RUN_TOTALS: Final = frozenset({"tokens", "cost"})
+"""Attributes that are answers about the run so far."""
+
+LABEL_OPERATORS: Final = frozenset({"label", "no_label"})
+
+NUMBER_OPERATORS: Final = frozenset({"eq", "ne", "lt", "le", "gt", "ge"})
+
+ADDRESSES: Final = ("argument", "attribute", "count", "sum", "preceded_by")
 
 ArgumentName = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_-]+)*$", max_length=256)
@@ -26,6 +63,12 @@ class Condition(Closed):
     """Name of a call's argument; `options.mode` reaches into an object by key, never by attribute."""
     attribute: Attribute | None = None
     """Something of the request besides its arguments."""
+    count: CountOf | None = None
+    """How many calls of this tool the run has made so far; this one counts if it is one."""
+    sum: SumOf | None = None
+    """What this argument of these calls adds up to."""
+    preceded_by: Annotated[str, AfterValidator(tool_pattern)] | None = None
+    """Whether a call of this tool finished well earlier in the run; goes with `eq: true` or `eq: false`."""
     # The defaults below mean nothing: what counts is which keys are given.
     eq: Scalar = None
     """Equal, of the same type."""
@@ -57,24 +100,54 @@ class Condition(Closed):
     """Text of at most so many characters, or a list of at most so many items."""
     time_between: TimeWindow | None = None
     """Only with `attribute: time`: the request's own time is in this window."""
+    label: Many[Name] = ("x",)
+    """The data that the value came from has one of these labels."""
+    no_label: Many[Name] = ("x",)
+    """It has none of these labels."""
 
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:
         addressed = [name for name in ADDRESSES if name in self.given]
         operators = [name for name in OPERATORS if name in self.given]
         if len(addressed) != 1 or getattr(self, addressed[0]) is None:
-            raise ValueError("a condition needs exactly one of 'argument' and 'attribute'")
+            raise ValueError(f"a condition needs exactly one address out of {', '.join(ADDRESSES)}")
         if len(operators) != 1:
             listed = ", ".join(operators) or "none"
             raise ValueError(
                 f"a condition needs exactly one operator, found {listed}; known: {', '.join(OPERATORS)}"
             )
-        no_window = operators[0] == "time_between" and self.time_between is None
-        if (self.attribute == "time") != (operators[0] == "time_between") or no_window:
-            raise ValueError(
-                "attribute 'time' goes with the operator 'time_between', and neither without the other"
-            )
+        if problem := self._misfit(addressed[0], operators[0]):
+            raise ValueError(problem)
         return self
+
+    def _misfit(self, address: str, operator: str) -> str:
+        """Why this operator does not go with this address; empty if it does."""
+        no_window = operator == "time_between" and self.time_between is None
+        if (self.attribute == "time") != (operator == "time_between") or no_window:
+            return "attribute 'time' goes with the operator 'time_between', and neither without the other"
+        if (operator in LABEL_OPERATORS) != (self.attribute in LABEL_SETS) and address != "argument":
+            return f"{_words(sorted(LABEL_SETS))} go with the operators 'label' and 'no_label', and neither without"
+        if address == "preceded_by" and not (operator == "eq" and isinstance(self.eq, bool)):
+            return "'preceded_by' goes with 'eq: true' or 'eq: false'"
+        counted = address in ("count", "sum") or self.attribute in RUN_TOTALS
+        if counted and (operator not in NUMBER_OPERATORS or not is_number(self.operand)):
+            return f"{address!r} is a number: compare it with one, by {_words(sorted(NUMBER_OPERATORS))}"
+        return ""
+
+    @property
+    def question(self) -> Question | None:
+        """What must be known of the run so far; None where nothing of it is addressed."""
+        if self.preceded_by is not None:
+            return Question("preceded_by", self.preceded_by)
+        if self.attribute == "tokens" or self.attribute == "cost":
+            return Question(self.attribute)
+        asked = self.count or self.sum
+        return asked.question if asked else None
+
+    @property
+    def about_labels(self) -> bool:
+        """Whether it must be known where the arguments' values came from."""
+        return self.operator in LABEL_OPERATORS and self.attribute not in ("emits", "declassifies")
 
     @property
     def given(self) -> frozenset[str]:
@@ -94,12 +167,24 @@ class Condition(Closed):
     @property
     def address(self) -> str:
         """`arguments.path`, `resource`, …"""
-        return f"arguments.{self.argument}" if self.argument is not None else str(self.attribute)
+        if self.argument is not None:
+            return f"arguments.{self.argument}"
+        return self.question.text if self.question else str(self.attribute)
 
     @model_serializer(mode="wrap")
     def _only_given(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         # Unset operators have meaningless defaults; storing them would make them look given.
         return {_written(k): v for k, v in handler(self).items() if _written(k) in self.given}
+
+
+def _words(names: Iterable[str]) -> str:
+    *head, last = (repr(name) for name in names)
+    return f"{', '.join(head)} and {last}"
+
+
+def is_number(value: object) -> bool:
+    """Whether an operand is a number; true and false are none."""
+    return isinstance(value, int | Decimal) and not isinstance(value, bool)
 
 
 def _written(name: str) -> str:

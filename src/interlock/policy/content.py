@@ -12,6 +12,7 @@ from interlock.policy.entries import (
     SECTIONS,
     Entry,
     Group,
+    Price,
     Role,
     RouteEntry,
     Rule,
@@ -23,7 +24,7 @@ from interlock.policy.entries import (
 from interlock.policy.zones import zone_data
 from interlock.types.profile import Profile
 
-SEMANTICS: Final = 1
+SEMANTICS: Final = 2
 """Version of docs/policy.md and of the operators. A bundle of another version is not decided by this code."""
 
 MAX_BUNDLE_BYTES: Final = 512 * 1024 * 1024
@@ -38,6 +39,7 @@ class Content:
     roles: dict[str, Role] = field(default_factory=dict)
     routes: dict[str, RouteEntry] = field(default_factory=dict)
     profiles: dict[str, Profile] = field(default_factory=dict)
+    prices: dict[str, Price] = field(default_factory=dict)
     rules: dict[str, Rule] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
     """`rules:ID`, `routes:NAME`, … → `file:line`."""

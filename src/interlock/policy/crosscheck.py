@@ -58,6 +58,7 @@ def _memberships(content: Content, known: Mapping[str, frozenset[str]]) -> Itera
 def _rule(rule: Rule, known: Mapping[str, frozenset[str]]) -> Iterator[Finding]:
     yield from _references("rules", rule.id, "agent", rule.agent or (), known)
     yield from _references("rules", rule.id, "requester", rule.requester or (), known)
+    yield from _references("rules", rule.id, "notify", rule.notify or (), known)
     for key, section, name in (("route", "routes", rule.route), ("profile", "profiles", rule.profile)):
         if name is not None and name not in known[section]:
             yield Finding("rules", rule.id, key, f"unknown {key} {name!r}{did_you_mean(name, known[section])}")

@@ -7,7 +7,7 @@ from typing import Any
 from interlock.policy.bundle import Bundle
 from interlock.policy.compiled import CompiledRule
 from interlock.policy.judgement import Judgement, judge, near_rules
-from interlock.types.access import AccessRequest, Decision, NearestRule, Route
+from interlock.types.access import AccessRequest, Decision, NearestRule, Obligations, Route
 
 
 def decide(bundle: Bundle, request: AccessRequest) -> Decision:
@@ -40,6 +40,7 @@ def decision_of(bundle: Bundle, judgement: Judgement) -> Decision:
 def _decision(bundle: Bundle, judgement: Judgement, verdict: Any, reason: str, **more: Any) -> Decision:
     return Decision(
         verdict=verdict,
+        obligations=_obligations(bundle, judgement),
         rule=judgement.deciding.id if judgement.deciding else "",
         matched=tuple(rule.id for rule in judgement.matched),
         reason=reason,
@@ -47,6 +48,20 @@ def _decision(bundle: Bundle, judgement: Judgement, verdict: Any, reason: str, *
         bundle=bundle.digest,
         request=judgement.view.digest,
         **more,
+    )
+
+
+def _obligations(bundle: Bundle, judgement: Judgement) -> Obligations:
+    """Those of the deciding rule alone; whoever is told of a call is told of a denied one too."""
+    if judgement.deciding is None:
+        return Obligations()
+    rule = judgement.deciding.rule
+    told = bundle.people.expand(rule.notify or ())
+    return Obligations(
+        egress=rule.egress or (),
+        limits=rule.limits,
+        redact=rule.redact or (),
+        notify=tuple(one for one in told if one.startswith("user:")),
     )
 
 

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import date
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from interlock.policy.conditions import Condition
-from interlock.policy.operands import Many
+from interlock.policy.durations import duration, seconds
+from interlock.policy.operands import HostText, Many, Number, PatternText
 from interlock.policy.patterns import resource_pattern, tool_pattern
-from interlock.types.access import Closed
+from interlock.types.access import Closed, Limits
 from interlock.types.names import Name
 from interlock.types.profile import Profile
 
 _NAME: Final = r"[a-z0-9][a-z0-9._@-]{0,127}"
-_SECONDS: Final = MappingProxyType({"s": 1, "m": 60, "h": 3600, "d": 86400})
-_YEAR: Final = 365 * 86400
 
 
 def _reference(*kinds: str, anyone: str = "") -> Callable[[str], str]:
@@ -46,21 +46,18 @@ def _action(text: str) -> str:
     return text
 
 
+def _day(text: object) -> object:
+    if not isinstance(text, date) and not (
+        isinstance(text, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII)
+    ):
+        raise ValueError(f"{text!r} must be a day such as 2027-01-31")
+    return text
+
+
 def _printable(text: str) -> str:
     if not text.isprintable():
         raise ValueError("must be one line of printable characters")
     return text
-
-
-def _duration(text: str) -> str:
-    if not re.fullmatch(r"[1-9][0-9]{0,8}[smhd]", text, re.ASCII) or seconds(text) > _YEAR:
-        raise ValueError(f"{text!r} must be a duration such as '90s', '30m', '4h' or '2d', at most 365 days")
-    return text
-
-
-def seconds(duration: str) -> int:
-    """`4h` in seconds."""
-    return int(duration[:-1]) * _SECONDS[duration[-1]]
 
 
 PersonName = Annotated[str, StringConstraints(pattern=rf"^{_NAME}$")]
@@ -102,13 +99,17 @@ class RouteEntry(Closed):
     """Users, groups, roles; resolved to users, of whom the requester and other tenants' people drop out."""
     quorum: Annotated[int, Field(strict=True, ge=1, le=32)] = 1
     """How many different people must approve."""
-    expires_after: Annotated[str, AfterValidator(_duration)]
+    expires_after: Annotated[str, AfterValidator(duration)]
     """`30m`, `4h`, `2d`; after that the call counts as denied."""
 
     @property
     def expires_after_s(self) -> int:
         """The deadline in seconds after the request."""
         return seconds(self.expires_after)
+
+
+OBLIGATIONS: Final = ("profile", "egress", "limits", "redact")
+"""Keys of a rule that say how a call must run; they have no meaning where it does not."""
 
 
 class Rule(Closed):
@@ -137,8 +138,22 @@ class Rule(Closed):
     """Conditions, all of which must hold."""
     route: Name | None = None
     """Who must approve; required with ask, and only there."""
+    guardrail: bool = False
+    """Only with ask: makes stricter what another rule allows or asks, and grants nothing by itself."""
     profile: Name | None = None
     """Sandbox profile that replaces the tool's own."""
+    egress: Many[HostText] | None = None
+    """Hosts that the call may reach, and no others; `.example.org` is every host below that domain."""
+    limits: Limits | None = None
+    """Limits that are tighter than those of the profile."""
+    redact: Many[PatternText] | None = None
+    """What these RE2 patterns match is taken out of the call's output."""
+    notify: Many[ApproverReference] | None = None
+    """Who is told that such a call was decided."""
+    expires: Annotated[date, BeforeValidator(_day)] | None = None
+    """First day, UTC, on which the rule counts no more: `2027-01-31`."""
+    ticket: Line = ""
+    """Where it was asked for: `SEC-123`, a link."""
 
     @model_validator(mode="after")
     def _fits_its_effect(self) -> Self:
@@ -152,12 +167,34 @@ class Rule(Closed):
                     raise ValueError(f"a rule that can {self.effect} needs {key!r} ({every!r} means every {key})")
         if (self.effect == "ask") != (self.route is not None):
             raise ValueError("'route' is needed by a rule that asks, and by no other")
-        if self.effect == "deny" and self.profile is not None:
-            raise ValueError("'profile' has no meaning in a rule that denies")
+        if self.guardrail and self.effect != "ask":
+            raise ValueError(
+                "'guardrail' goes with effect ask: a rule that denies is always one, one that allows never"
+            )
+        for key in OBLIGATIONS if self.effect == "deny" else ():
+            if getattr(self, key) is not None:
+                raise ValueError(f"{key!r} has no meaning in a rule that denies")
         return self
 
 
-Entry = User | Group | Role | RouteEntry | Profile | Rule
+class Price(Closed):
+    """What a model's tokens cost, in one currency for all prices."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$")]
+    """The model as agents name it: `openai:gpt-5`."""
+    input: Number
+    """For a million tokens that it reads."""
+    output: Number
+    """For a million tokens that it writes."""
+
+    @model_validator(mode="after")
+    def _not_negative(self) -> Self:
+        if self.input < 0 or self.output < 0:
+            raise ValueError("a price must be at least 0")
+        return self
+
+
+Entry = Price | User | Group | Role | RouteEntry | Profile | Rule
 
 
 def read_profile(value: Any) -> Profile:
@@ -177,7 +214,15 @@ def write_profile(profile: Profile) -> dict[str, Any]:
 
 
 SECTIONS: Final[Mapping[str, type[Entry]]] = MappingProxyType(
-    {"users": User, "groups": Group, "roles": Role, "routes": RouteEntry, "profiles": Profile, "rules": Rule}
+    {
+        "users": User,
+        "groups": Group,
+        "roles": Role,
+        "routes": RouteEntry,
+        "profiles": Profile,
+        "prices": Price,
+        "rules": Rule,
+    }
 )
 """The keys that a policy file may have, and what each lists."""
 

@@ -29,13 +29,14 @@ Path = tuple[bool, tuple[str, ...]]
 def number(value: object, operand: int | Decimal) -> int | Decimal:
     """`value` as a number that may be compared with `operand`.
 
-    A whole number is taken as it is. A decimal travels as text, so text is taken only where the rule itself
-    was written with a decimal (`100.00`), and only in plain decimal form.
+    A number is taken as it is (no argument is a decimal, only a sum over the run is). A decimal travels as
+    text, so text is taken only where the rule itself was written with a decimal (`100.00`), and only in plain
+    decimal form.
 
     Raises:
         ConditionError: true, false, other text, or another type.
     """
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
         return value
     if isinstance(value, str) and isinstance(operand, Decimal) and _DECIMAL.fullmatch(value):
         return Decimal(value)

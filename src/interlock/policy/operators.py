@@ -145,6 +145,16 @@ def _length_le(operand: int) -> Test:
     return test
 
 
+def _label(operand: tuple[str, ...]) -> Test:
+    wanted = frozenset(operand)
+    return lambda labels: not wanted.isdisjoint(labels)
+
+
+def _no_label(operand: tuple[str, ...]) -> Test:
+    unwanted = frozenset(operand)
+    return lambda labels: unwanted.isdisjoint(labels)
+
+
 def time_between(window: TimeWindow, zones: Mapping[str, str]) -> Test:
     """The test of a time window, in the zone as the bundle carries it."""
     zone = zone_from(window.zone, zones[window.zone])
@@ -177,5 +187,7 @@ TESTS: Final[Mapping[str, Callable[[Any], Test]]] = {
     "matches": _matches,
     "contains": _contains,
     "length_le": _length_le,
+    "label": _label,
+    "no_label": _no_label,
 }
 """Each operator but `time_between`, which also needs the bundle's zones."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC
+from decimal import Decimal
 from typing import Any
 
 from interlock.digest import canonical, digest_bytes
+from interlock.policy.conditions import LABEL_OPERATORS, LABEL_SETS, Condition
 from interlock.policy.normal import ConditionError
 from interlock.policy.people import People
+from interlock.policy.questions import Question
 from interlock.types.access import AccessRequest, canonical_request
 
 
@@ -55,20 +58,61 @@ class RequestView:
     def __repr__(self) -> str:
         return f"<access request {self.digest}>"
 
-    def value(self, argument: str | None, attribute: str | None) -> Any:
+    def value(self, condition: Condition) -> Any:
         """What a condition addresses.
 
         Raises:
-            ConditionError: the argument is absent.
+            ConditionError: the argument is absent, or the request does not say it.
         """
-        if argument is None:
-            return self.time if attribute == "time" else getattr(self.request, str(attribute))
+        if condition.argument is not None:
+            if condition.operator in LABEL_OPERATORS:
+                return self._labels((condition.argument.partition(".")[0],))
+            return self._argument(condition.argument)
+        question = condition.question
+        if question is not None:
+            return self._fact(question)
+        attribute = str(condition.attribute)
+        if attribute == "time":
+            return self.time
+        if attribute in LABEL_SETS:
+            return self._label_set(attribute)
+        return getattr(self.request, attribute)
+
+    def _argument(self, path: str) -> Any:
         found: Any = self.request.arguments
-        for key in argument.split("."):
+        for key in path.split("."):
             if not isinstance(found, dict) or key not in found:
                 raise ConditionError("it is absent")
             found = found[key]
         return found
+
+    def _fact(self, question: Question) -> Any:
+        found = self.request.facts.get(question.text)
+        if found is None:
+            raise ConditionError("nobody knows it of this run")
+        if question.kind == "preceded_by":
+            return found == 1
+        return Decimal(found) if isinstance(found, str) else found
+
+    def _label_set(self, attribute: str) -> tuple[str, ...]:
+        request = self.request
+        if attribute in ("emits", "declassifies"):
+            return request.emits if attribute == "emits" else request.declassifies
+        if request.labels is None:
+            raise ConditionError("nobody traced the run's data")
+        if attribute == "seen":
+            return request.seen
+        names = request.destination if attribute == "destination" else tuple(request.arguments)
+        return self._labels(tuple(name for name in names if name in request.arguments))
+
+    def _labels(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        labels = self.request.labels
+        if labels is None:
+            raise ConditionError("nobody traced the run's data")
+        missing = [name for name in names if name not in labels]
+        if missing:
+            raise ConditionError("it is absent")
+        return tuple(label for name in names for label in labels[name])
 
 
 def _invalid(request: AccessRequest) -> str:

@@ -23,6 +23,11 @@ class Closed(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+Flow = Literal["reader", "writer", "sink"]
+"""What a tool does with data. reader: it takes data in. writer: it changes the run's files. sink: data leaves the
+run through it, also when it fetches a URL."""
+
+
 class AccessRequest(Closed):
     """One question to the policy: may this agent, for this person, make this call now?
 
@@ -46,6 +51,22 @@ class AccessRequest(Closed):
     workflow: str
     time: datetime
     """Aware UTC. The only clock a rule can see."""
+    flow: Flow = "reader"
+    """What the tool declares that it does with data."""
+    emits: tuple[Name, ...] = ()
+    """Labels that the tool declares for what it returns: `untrusted`, `secret`, classes of data."""
+    declassifies: tuple[Name, ...] = ()
+    """Labels that the tool declares to take away."""
+    destination: tuple[str, ...] = ()
+    """The arguments that say *where to*: recipient, URL, account, file."""
+    labels: dict[str, tuple[str, ...]] | None = None
+    """Argument → labels of the data that its value came from, sorted. None: nobody traced them."""
+    seen: tuple[str, ...] = ()
+    """Labels of all data that the run has seen so far, sorted. Means nothing where `labels` is None."""
+    facts: dict[str, int | str] = Field(default_factory=dict)
+    """Answers about the run so far to the questions that the policy's rules ask; a decimal is text."""
+    events: int = Field(default=0, ge=0)
+    """How many events of the run `facts`, `labels` and `seen` cover."""
 
 
 class Route(Closed):
@@ -70,6 +91,27 @@ class NearestRule(Closed):
     """`file:line` of the rule."""
 
 
+class Limits(Closed):
+    """Limits that a rule sets for a call, at most as wide as those of its sandbox profile."""
+
+    time_s: int | None = Field(default=None, ge=1, le=3600)
+    memory_mib: int | None = Field(default=None, ge=32, le=65536)
+    pids: int | None = Field(default=None, ge=8, le=4096)
+    output_kib: int | None = Field(default=None, ge=1, le=65536)
+
+
+class Obligations(Closed):
+    """What must be done besides, or the call does not run. One that an executor does not know denies."""
+
+    egress: tuple[str, ...] = ()
+    """Hosts that the call may reach; nothing else."""
+    limits: Limits | None = None
+    redact: tuple[str, ...] = ()
+    """RE2 patterns: what they match in the output is taken out before it is stored or read by a model."""
+    notify: tuple[SubjectName, ...] = ()
+    """Every `user:` who is told, sorted; groups and roles already expanded."""
+
+
 class Decision(Closed):
     """The policy's answer to one access request under one bundle."""
 
@@ -85,6 +127,8 @@ class Decision(Closed):
     """Present if and only if the verdict is ask."""
     profile: Name | Literal[""] = ""
     """The sandbox profile that the call must run in; empty: the one that the tool names."""
+    obligations: Obligations = Obligations()
+    """The deciding rule's; those of several rules are not merged."""
     condition_errors: tuple[str, ...] = ()
     """Conditions that could not be evaluated: they match in deny and ask rules and not in allow rules."""
     bundle: Digest
