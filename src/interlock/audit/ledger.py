@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal
+from datetime import datetime
+from typing import Final, Literal
 
 from sqlalchemy import Connection, insert, select
 
@@ -28,10 +29,12 @@ from interlock.audit.rows import (
 from interlock.audit.store import Store
 from interlock.audit.tables import remembered
 from interlock.errors import InterlockError, InvalidInput
-from interlock.events import Event, check_chain
+from interlock.events import CallDecided, Event, check_chain
 from interlock.signing import Signer
 from interlock.types.approval import RequestState
 from interlock.types.names import Digest
+
+_PAGE: Final = 1_000
 
 
 class Ledger:
@@ -79,6 +82,24 @@ class Ledger:
         """The run's events behind `after`. Raises IntegrityError if stored bytes are not an event."""
         with self._store.read() as connection:
             return queries.read_events(connection, run, after)
+
+    def decided(self, runs: Sequence[str] | None = None, since: datetime | None = None) -> Iterator[CallDecided]:
+        """Every `call.decided` of runs, by run and place; read in pages, so that any number will do.
+
+        Args:
+            runs: only these.
+            since: only decisions at or after this time.
+
+        Raises:
+            IntegrityError: stored bytes are not such an event.
+        """
+        after, more = ("", -1), True
+        while more:
+            with self._store.read() as connection:
+                page = queries.read_decided(connection, runs, since, after, _PAGE)
+            yield from (event for event in page if since is None or event.time >= since)
+            more = len(page) == _PAGE
+            after = (page[-1].run, page[-1].seq) if page else after
 
     def raw_events(self, run: str) -> list[bytes]:
         """The run's events as stored: canonical bytes, the hash included."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
@@ -11,7 +11,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 from sqlalchemy import Connection, Select, Table, func, or_, select, tuple_
 
-from interlock.audit.codec import approval_row, run_row
+from interlock.audit.codec import approval_row, iso, run_row
 from interlock.audit.rows import ApprovalRow, CallRow, RunRow, RunStatus
 from interlock.audit.tables import (
     approvals,
@@ -25,7 +25,7 @@ from interlock.audit.tables import (
     workspaces,
 )
 from interlock.errors import IntegrityError, InvalidInput
-from interlock.events import EVENT, Event
+from interlock.events import EVENT, CallDecided, Event
 from interlock.types.approval import RequestState
 
 Columns = Mapping[str, Any]
@@ -67,6 +67,35 @@ def raw_events(connection: Connection, run: str) -> list[bytes]:
     """The run's events as stored."""
     query = select(events.c.body).where(events.c.run == run).order_by(events.c.seq)
     return [bytes(row.body) for row in connection.execute(query)]
+
+
+def read_decided(
+    connection: Connection, names: Sequence[str] | None, since: datetime | None, after: tuple[str, int], limit: int
+) -> list[CallDecided]:
+    """Decisions of runs, by run and place, behind `after`.
+
+    Raises:
+        IntegrityError: stored bytes are not such an event.
+    """
+    query = select(events.c.run, events.c.seq, events.c.body).where(
+        events.c.kind == "call.decided", tuple_(events.c.run, events.c.seq) > tuple_(*after)
+    )
+    if names is not None:
+        query = query.where(events.c.run.in_(names))
+    if since is not None:
+        query = query.where(events.c.run.in_(select(runs.c.run).where(runs.c.updated_at >= iso(since))))
+    rows = list(connection.execute(query.order_by(events.c.run, events.c.seq).limit(limit)))
+    return [_decided(row) for row in rows]
+
+
+def _decided(row: Any) -> CallDecided:
+    try:
+        return CallDecided.model_validate_json(bytes(row.body))
+    except ValidationError as error:
+        raise IntegrityError(
+            f"event {row.seq} of run {row.run!r} was altered: its bytes are not a decision",
+            next_step=f"interlock replay {row.run}",
+        ) from error
 
 
 def list_runs(
