@@ -13,7 +13,7 @@ from interlock.policy.compiled import CompiledRule, compile_rule
 from interlock.policy.content import Content, read_content, write_content
 from interlock.policy.crosscheck import cross_check
 from interlock.policy.enforcer import MODEL, Pdp
-from interlock.policy.entries import RouteEntry, Rule
+from interlock.policy.entries import Price, RouteEntry, Rule
 from interlock.policy.people import People
 from interlock.policy.problems import did_you_mean
 from interlock.types.access import Route
@@ -33,6 +33,8 @@ class Bundle:
     """Users with their tenants, groups, roles."""
     routes: Mapping[str, RouteEntry] = field(repr=False)
     profiles: Mapping[str, Profile] = field(repr=False)
+    prices: Mapping[str, Price] = field(repr=False)
+    """Model → what its tokens cost."""
     rules: tuple[CompiledRule, ...] = field(repr=False)
     """Strongest first, each with its `source` (`file:line`)."""
     sources: Mapping[str, str] = field(repr=False)
@@ -51,6 +53,7 @@ class Bundle:
             people=People.of(content),
             routes=MappingProxyType(dict(sorted(content.routes.items()))),
             profiles=MappingProxyType(dict(sorted(content.profiles.items()))),
+            prices=MappingProxyType(dict(sorted(content.prices.items()))),
             rules=ranked,
             sources=MappingProxyType(dict(sources)),
             pdp=Pdp(ranked),

@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, JsonValue, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, ValidationError
 
 from interlock.errors import InvalidInput, PolicyError
 from interlock.policy.bundle import Bundle
 from interlock.policy.decision import decide
+from interlock.policy.durations import duration, seconds
 from interlock.policy.entries import Line
+from interlock.policy.history import History, PastCall, questions_about
 from interlock.policy.loader import label
 from interlock.policy.messages import messages
+from interlock.policy.origins import MODEL
 from interlock.policy.problems import Problem, did_you_mean
 from interlock.policy.yaml_file import YamlFile, read_yaml
-from interlock.types.access import AccessRequest, Closed, Decision
+from interlock.types.access import AccessRequest, Closed, Decision, Flow
 from interlock.types.names import Name, RunId, SubjectName, ToolName
 
 Moment = Annotated[datetime, BeforeValidator(lambda v: v if isinstance(v, str | datetime) else str(v))]
+
+
+class CaseCall(Closed):
+    """A call that the run of a case made before."""
+
+    tool: ToolName
+    arguments: dict[str, JsonValue] = Field(default_factory=dict)
+    ago: Annotated[str, AfterValidator(duration)] = "1m"
+    """How long before the request: `90s`, `2h`."""
+    finished_well: bool = True
+    """False: it is under way still, or it failed."""
 
 
 class CaseRequest(Closed):
@@ -38,11 +52,34 @@ class CaseRequest(Closed):
     workflow: str = ""
     time: Moment = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
     """A Monday at noon, UTC."""
+    flow: Flow = "reader"
+    emits: tuple[Name, ...] = ()
+    declassifies: tuple[Name, ...] = ()
+    destination: tuple[str, ...] = ()
+    """The arguments that say where to."""
+    labels: dict[str, tuple[Name, ...]] = Field(default_factory=dict)
+    """Argument → labels of where its value came from; left out: the model wrote it."""
+    seen: tuple[Name, ...] = ()
+    """Labels of what the run has seen."""
+    so_far: tuple[CaseCall, ...] = ()
+    """Calls that the run made before; refused ones are left out."""
+    usage: dict[str, tuple[int, int]] = Field(default_factory=dict)
+    """Model → tokens that the run read and wrote."""
 
-    def as_request(self) -> AccessRequest:
-        """The access request that it stands for."""
-        resource = self.resource or f"tool:{self.tool}"
-        return AccessRequest.model_validate({**self.model_dump(), "resource": resource})
+    def as_request(self, bundle: Bundle) -> AccessRequest:
+        """The access request that it stands for, with what this bundle asks about the run."""
+        given = self.model_dump(exclude={"so_far", "usage", "resource", "labels"})
+        labels = {name: tuple(sorted(self.labels.get(name, (MODEL,)))) for name in self.arguments}
+        request = AccessRequest.model_validate(
+            {**given, "resource": self.resource or f"tool:{self.tool}", "labels": labels}
+        )
+        own = PastCall(self.tool, self.arguments, request.time)
+        calls = [
+            PastCall(c.tool, c.arguments, request.time - timedelta(seconds=seconds(c.ago)), c.finished_well)
+            for c in self.so_far
+        ]
+        facts = History(calls, self.usage).answers(questions_about(bundle, self.tool), own, bundle.prices)
+        return request.model_copy(update={"facts": facts})
 
 
 class Expected(Closed):
@@ -119,7 +156,7 @@ def _read(file: YamlFile, cases: list[tuple[str, Case]], problems: list[Problem]
 
 def _run(bundle: Bundle, source: str, case: Case) -> CaseResult:
     try:
-        decision = decide(bundle, case.request.as_request())
+        decision = decide(bundle, case.request.as_request(bundle))
     except InvalidInput as error:
         return CaseResult(
             name=case.name, source=source, passed=False, expected=case.expect, decision=None, message=str(error)
