@@ -25,7 +25,7 @@ class People:
     """Each member → itself and every group and role that it has, directly or through others."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "belongs", MappingProxyType(_closure(self.members)))
+        object.__setattr__(self, "belongs", MappingProxyType(_closure(_parents(self.members))))
 
     @classmethod
     def of(cls, content: Content) -> People:
@@ -57,34 +57,68 @@ class People:
         return tuple(sorted(found))
 
 
-def _closure(members: Mapping[str, tuple[str, ...]]) -> dict[str, frozenset[str]]:
+Parents = Mapping[str, list[str]]
+"""Each member → the groups and roles that list it."""
+
+
+def _parents(members: Mapping[str, tuple[str, ...]]) -> Parents:
     parents: dict[str, list[str]] = {}
     for parent, children in members.items():
         for child in children:
             parents.setdefault(child, []).append(parent)
-    return {name: frozenset(_reached(name, parents)) for name in parents}
+    return parents
 
 
-def _reached(name: str, parents: Mapping[str, list[str]]) -> set[str]:
-    found, todo = {name}, [name]
-    while todo:
-        fresh = [parent for parent in parents.get(todo.pop(), ()) if parent not in found]
-        found.update(fresh)
-        todo.extend(fresh)
-    return found
+def _closure(parents: Parents) -> dict[str, frozenset[str]]:
+    """Each name's groups and roles, built from those of its parents, which are found before it."""
+    found: dict[str, frozenset[str]] = {}
+    for loop in _loops(parents):
+        above = {parent for name in loop for parent in parents.get(name, ()) if parent in found}
+        everything = frozenset(loop).union(*(found[parent] for parent in above))
+        found |= dict.fromkeys(loop, everything)
+    return {name: found[name] for name in parents}
+
+
+def _loops(parents: Parents) -> Iterator[tuple[str, ...]]:
+    """Names that contain each other, mostly one by one, each after those that contain it.
+
+    These are the strongly connected components, by Tarjan's algorithm (SIAM J. Comput. 1, 1972), without
+    recursion: a chain of roles may be longer than Python's stack.
+    """
+    number: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    waiting: dict[str, None] = {}
+    for start in parents:
+        path = [(start, iter(parents[start]))] if start not in number else []
+        while path:
+            name, above = path[-1]
+            if name not in number:
+                number[name] = lowest[name] = len(number)
+                waiting[name] = None
+            for parent in above:
+                if parent not in number:
+                    path.append((parent, iter(parents.get(parent, ()))))
+                    break
+                if parent in waiting:
+                    lowest[name] = min(lowest[name], number[parent])
+            else:
+                path.pop()
+                if path:
+                    below = path[-1][0]
+                    lowest[below] = min(lowest[below], lowest[name])
+                if lowest[name] == number[name]:
+                    yield _taken(waiting, name)
+
+
+def _taken(waiting: dict[str, None], first: str) -> tuple[str, ...]:
+    loop: list[str] = []
+    while first in waiting:
+        loop.append(waiting.popitem()[0])
+    return tuple(loop)
 
 
 def cycles(members: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
     """Groups and roles that contain themselves, each once, as the names that must not all be members."""
-    parents: dict[str, list[str]] = {}
-    for parent, children in members.items():
-        for child in children:
-            parents.setdefault(child, []).append(parent)
-    done: set[str] = set()
-    for name in sorted(members):
-        above = set(parents.get(name, ()))
-        reached = set().union(*(_reached(parent, parents) for parent in above)) if above else set()
-        if name in reached and name not in done:
-            loop = {other for other in reached if other in members and name in _reached(other, parents)}
-            done |= loop
-            yield tuple(sorted(loop))
+    parents = _parents(members)
+    loops = (loop for loop in _loops(parents) if len(loop) > 1 or loop[0] in parents.get(loop[0], ()))
+    yield from sorted(tuple(sorted(loop)) for loop in loops)
