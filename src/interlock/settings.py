@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     keys: Path = Path("keys")
     """Folder of the signing keys; relative to state. Public keys may be read by all, private ones by their
     one role."""
+    policy_signed: bool = False
+    """Whether workers refuse a policy that the policy's key did not sign. They also do where `policy.pub` is in
+    the keys folder; with this, removing that file stops them."""
     sandbox_driver: Literal["docker", "in_process"] = "docker"
     """`in_process` runs tools without isolation; refused unless INTERLOCK_UNSAFE_IN_PROCESS names a test or
     a benchmark."""

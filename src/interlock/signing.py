@@ -1,7 +1,8 @@
-"""Ed25519 keys of the three roles, and signed statements as JSON Web Signatures (RFC 7515, RFC 8037).
+"""Ed25519 keys of the roles, and signed statements as JSON Web Signatures (RFC 7515, RFC 8037).
 
-The API's key says who a person is, the executor's what it ran, the ledger's which head a chain has. A private
-key is read only by the process of its role; everyone may read the public ones.
+The API's key says who a person is, the executor's what it ran, the ledger's which head a chain has; the policy's,
+which a setup may have besides, says which bundle was released. A private key is read only by the process of its
+role; everyone may read the public ones.
 """
 
 from __future__ import annotations
@@ -25,8 +26,11 @@ from cryptography.hazmat.primitives.serialization import (
 
 from interlock.errors import InvalidInput, TokenRejected, Unreachable
 
-Role = Literal["api", "executor", "ledger"]
-ROLES: Final[tuple[Role, ...]] = get_args(Role)
+Role = Literal["api", "executor", "ledger", "policy"]
+ALL_ROLES: Final[tuple[Role, ...]] = get_args(Role)
+ROLES: Final[tuple[Role, ...]] = tuple(role for role in ALL_ROLES if role != "policy")
+"""Roles whose keys every setup has. The policy's is made by whoever releases bundles, since its public key among
+the others means that an unsigned policy is refused."""
 ALGORITHM: Final = "EdDSA"
 
 

@@ -21,6 +21,9 @@ from interlock.policy.yaml_file import YamlFile, read_yaml
 CASES: Final = "cases"
 """Folder of the permission cases, which are no part of the policy."""
 
+SIGNATURE: Final = "policy.signature"
+"""File that says who released the policy; it stands beside it and is no part of it."""
+
 _IGNORED: Final = (".md", ".schema.json", "~")
 
 
@@ -55,7 +58,7 @@ def policy_files(folder: Path) -> tuple[list[Path], list[Problem]]:
             path = Path(here, name)
             if name.endswith(".yaml") and not name.startswith("."):
                 paths.append(path)
-            elif not name.startswith(".") and not name.endswith(_IGNORED):
+            elif not name.startswith(".") and not name.endswith(_IGNORED) and path != folder / SIGNATURE:
                 problems.append(Problem(f"{label(folder, path)}:1", "would not be read: name it *.yaml or move it"))
     if not paths and not problems:
         problems.append(Problem(f"{folder}:1", "no policy file (*.yaml) here: nothing would be allowed"))
