@@ -44,12 +44,14 @@ from interlock.events import (
     sealed,
 )
 from interlock.policy import Bundle, decide
+from interlock.run.attributes import complete
 from interlock.run.catalogue import access_request, built_in
 from interlock.run.contracts import ASK_TOOL, BUILT_IN_TOOLS, SETTLE_TOOL, CommitInput, ExecuteInput, ExecuteOutput
+from interlock.run.so_far import SoFar
 from interlock.run.steps import COMMIT, EXECUTE
 from interlock.run.worker import executor_worker
 from interlock.signing import load_signer
-from interlock.types.access import Decision, canonical_request
+from interlock.types.access import AccessRequest, Decision, canonical_request
 from interlock.types.call import ToolCall
 
 NUMBERS = itertools.count(1)
@@ -214,8 +216,25 @@ class Attack:
             workflow="agent_run",
             time=datetime.now(UTC),
         )
+        bundle = bundle or self.runtime.executor.policy.current()
+        request = self.completed(request, call, bundle)
         self.blobs.put(canonical(canonical_request(request)))
-        return decide(bundle or self.runtime.executor.policy.current(), request)
+        return decide(bundle, request)
+
+    def completed(self, request: AccessRequest, call: ToolCall, bundle: Bundle) -> AccessRequest:
+        """The request with all that the run's events tell so far."""
+        so_far = SoFar()
+        for event in self.chain.events:
+            so_far.feed(event)
+        before = next(e.seq for e in self.chain.events if isinstance(e, CallProposed) and e.call_id == call.call_id)
+        return complete(
+            request,
+            self.entry(call.tool),
+            so_far.at(so_far.events, before),
+            manifest=self.runtime.manifest,
+            bundle=bundle,
+            blobs=self.blobs,
+        )
 
     def decide(self, call: ToolCall, bundle: Bundle | None = None, **said: Any) -> Decision:
         decision = self.decision(call, bundle)

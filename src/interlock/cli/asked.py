@@ -45,8 +45,10 @@ def ask_about(
         ProjectError, PolicyError: the project does not compile.
     """
     from interlock.cli.resolve import person_of
+    from interlock.run.attributes import complete
     from interlock.run.catalogue import Scope, access_request, known
     from interlock.run.compilation import compiled
+    from interlock.run.contracts import RunSoFar
 
     if not agent:
         raise InvalidInput("--agent: which agent would make the call?", next_step="interlock agent list")
@@ -66,4 +68,5 @@ def ask_about(
         workflow=workflow,
         time=datetime.now(UTC),
     )
+    request = complete(request, entry, RunSoFar(), manifest=manifest, bundle=bundle, blobs=blobs)
     return Asked(bundle, manifest, entry, request)

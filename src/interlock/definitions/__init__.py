@@ -1,10 +1,18 @@
 """The values of the authoring API, and the manifest they compile to."""
 
 from interlock.definitions.agent import AgentDefinition, agent
-from interlock.definitions.manifest import AgentEntry, Manifest, ToolEntry, ToolSchema, WorkflowEntry
+from interlock.definitions.manifest import (
+    RESERVED_LABELS,
+    AgentEntry,
+    Manifest,
+    ToolEntry,
+    ToolSchema,
+    WorkflowEntry,
+)
 from interlock.definitions.tool import ToolOptions, artifact, options_of, tool, workspace_path
 
 __all__ = [
+    "RESERVED_LABELS",
     "AgentDefinition",
     "AgentEntry",
     "Manifest",

@@ -4,7 +4,9 @@ from interlock.policy.bundle import Bundle
 from interlock.policy.cases import Case, CaseResult, run_cases, uncovered_rules
 from interlock.policy.decision import decide
 from interlock.policy.explain import Explanation, MatchedRule, explain
+from interlock.policy.history import History, PastCall, asks_for_labels, questions_about
 from interlock.policy.loader import load_bundle
+from interlock.policy.origins import Output, Source, trace
 from interlock.policy.people import People
 from interlock.policy.problems import Problem
 from interlock.policy.references import check_references
@@ -16,15 +18,22 @@ __all__ = [
     "Case",
     "CaseResult",
     "Explanation",
+    "History",
     "MatchedRule",
+    "Output",
+    "PastCall",
     "People",
     "PolicySource",
     "Problem",
+    "Source",
+    "asks_for_labels",
     "check_references",
     "decide",
     "explain",
     "load_bundle",
+    "questions_about",
     "run_cases",
     "schema",
+    "trace",
     "uncovered_rules",
 ]

@@ -28,6 +28,11 @@ class Chain:
         self.seq = 0
         self.head = GENESIS
         self.pending: list[Event] = []
+        self._followers: list[Callable[[Event], None]] = []
+
+    def follow(self, follower: Callable[[Event], None]) -> None:
+        """Have each event handed to `follower` as it is recorded."""
+        self._followers.append(follower)
 
     def record(self, kind: type[EventBase], **fields: Any) -> Event:
         """Append an event; its time is the workflow's clock."""
@@ -35,6 +40,8 @@ class Chain:
         event = sealed(draft)  # type: ignore[arg-type]
         self.seq, self.head = self.seq + 1, event.hash
         self.pending.append(event)
+        for follower in self._followers:
+            follower(event)
         if listener := _taps.get(self.run):
             listener(event)
         return event

@@ -12,6 +12,7 @@ from temporalio import workflow
 from interlock.approval import Controls, PendingApproval
 from interlock.run.chain import Chain
 from interlock.run.contracts import RunFacts, RunInput
+from interlock.run.so_far import SoFar
 from interlock.types.call import ToolCall
 
 
@@ -37,8 +38,15 @@ class RunContext:
     spent: dict[str, Spent] = field(default_factory=dict)
     calls: int = 0
     requests: int = 0
+    so_far: SoFar = field(default_factory=SoFar)
+    """What rules may ask about the run."""
+    deciding: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Calls are decided in turn, so that each knows of all before it."""
     in_flight: int = 0
     """Calls and questions that are under way: the run's last event waits for them."""
+
+    def __post_init__(self) -> None:
+        self.chain.follow(self.so_far.feed)
 
     @property
     def paused(self) -> bool:

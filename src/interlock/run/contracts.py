@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal
 
-from pydantic import JsonValue
+from pydantic import AwareDatetime, Field, JsonValue
 
 from interlock.types.access import Closed, Decision
 from interlock.types.call import Artifact, CallStatus, ToolCall
-from interlock.types.names import Digest, RunId, SubjectName
+from interlock.types.names import Digest, RunId, SubjectName, ToolName
 
 AGENT_RUN: Final = "agent_run"
 """The built-in workflow that runs one agent on one task."""
@@ -74,6 +74,33 @@ class OpenRun(Closed):
     input: JsonValue
 
 
+class CallSoFar(Closed):
+    """An earlier call of the run that counts."""
+
+    tool: ToolName
+    arguments: Digest
+    proposed_at: AwareDatetime
+    edited: bool = False
+    """Whether a person wrote its arguments."""
+    status: CallStatus | Literal[""] = ""
+    """Empty while it is under way."""
+    output: OptionalDigest = ""
+    carried: tuple[str, ...] = ()
+    """Labels that its arguments had."""
+
+
+class RunSoFar(Closed):
+    """The run before a call, as its events tell it."""
+
+    events: int = 0
+    """How many of its events were read."""
+    input: OptionalDigest = ""
+    """What the requester said."""
+    calls: tuple[CallSoFar, ...] = ()
+    usage: dict[str, tuple[int, int]] = Field(default_factory=dict)
+    """Model → tokens read and written."""
+
+
 class DecideInput(Closed):
     """Input of local activity `decide`."""
 
@@ -88,6 +115,9 @@ class DecideInput(Closed):
     arguments: Digest | dict[str, JsonValue]
     """Raw arguments."""
     workspace: OptionalDigest
+    edited: bool = False
+    """Whether a person wrote the arguments."""
+    so_far: RunSoFar
     time: str
     """The workflow's clock, ISO 8601."""
 
@@ -97,6 +127,8 @@ class DecideOutput(Closed):
 
     call: ToolCall | None = None
     decision: Decision | None = None
+    carried: tuple[str, ...] = ()
+    """Labels that its arguments have."""
     invalid: str = ""
     """The arguments do not fit, or the agent has no such tool: in words for the model."""
     unknown_tool: bool = False

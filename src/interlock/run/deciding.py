@@ -11,10 +11,12 @@ from pydantic import JsonValue
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from interlock.definitions import Manifest
 from interlock.digest import canonical, digest_of
 from interlock.errors import InterlockError, InvalidInput, Unreachable
 from interlock.policy import Bundle, PolicySource, decide
 from interlock.run.arguments import load_arguments
+from interlock.run.attributes import carried, complete
 from interlock.run.catalogue import Scope, access_request, built_in_source, load_manifest
 from interlock.run.contracts import BUILT_IN_TOOLS, AgentFacts, DecideInput, DecideOutput, OpenRun, RunFacts
 from interlock.run.steps import DECIDE, KEEP, OPEN_RUN
@@ -86,7 +88,7 @@ class Deciding:
         except InterlockError as error:
             raise failure(error) from None
 
-    def _decide(self, request: DecideInput, bundle: Bundle, manifest: Any) -> DecideOutput:
+    def _decide(self, request: DecideInput, bundle: Bundle, manifest: Manifest) -> DecideOutput:
         # The run's own input limits its agents; the workflow checked that already, and the executor will.
         scope = Scope(manifest, (request.agent,))
         try:
@@ -104,6 +106,15 @@ class Deciding:
             workflow=request.workflow,
             time=datetime.fromisoformat(request.time),
         )
+        access = complete(
+            access,
+            entry,
+            request.so_far,
+            manifest=manifest,
+            bundle=bundle,
+            blobs=self.blobs,
+            edited=request.edited,
+        )
         arguments = self.blobs.put(canonical(access.arguments))
         self.blobs.put(canonical(canonical_request(access)))
         call = ToolCall(
@@ -118,7 +129,7 @@ class Deciding:
         )
         decision = decide(bundle, access)
         assert decision.request == digest_of(canonical_request(access))
-        return DecideOutput(call=call, decision=decision)
+        return DecideOutput(call=call, decision=decision, carried=carried(access))
 
     def _raw(self, digest: str) -> dict[str, Any]:
         return load_arguments(self.blobs, digest)

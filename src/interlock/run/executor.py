@@ -182,9 +182,10 @@ class Executor:
             if stored is not None:
                 return ExecuteOutput.model_validate(parse(stored))
         entry = self._admit(call, proof, now)
-        access = proof.question(proof.proposals[digest], now)
+        bundle = self.policy.current()
+        access = proof.question(proof.proposals[digest], now, bundle)
         self.blobs.put(canonical(canonical_request(access)))
-        decision = decide(self.policy.current(), access)
+        decision = decide(bundle, access)
         if decision.verdict == "deny":
             return ExecuteOutput(outcome="refused", decision=decision, detail=decision.reason)
         if entry.schema_.workspace != "none" and call.workspace != self.ledger.workspace(call.run):
@@ -200,6 +201,9 @@ class Executor:
             if request.approvals:
                 return ExecuteOutput(outcome="refused", decision=decision, detail=str(error))
             return ExecuteOutput(outcome="ask", decision=decision, detail=str(error))
+        # Last, so that what nobody decided or approved on record has no way to run, and so need not be counted.
+        if why := proof.so_far.may_run(digest):
+            raise Refused(f"call {call.call_id!r} does not run: {why}")
         reserved = await asyncio.to_thread(self._reserve, call, digest, decision, nonces)
         if reserved.state == "finished":
             return ExecuteOutput.model_validate(parse(reserved.result))
@@ -280,7 +284,8 @@ class Executor:
         proposals = proof.settling(call.call_id, call.tool)
         if not proposals:
             raise Refused(f"nobody was asked to settle call {call.call_id!r}")
-        asked = decide(self.policy.current(), proof.question(proposals[-1], now))
+        bundle = self.policy.current()
+        asked = decide(bundle, proof.question(proposals[-1], now, bundle))
         if asked.route is None:
             raise Refused(f"no rule lets people settle call {call.call_id!r} now: {asked.reason}")
         return self._approved(tokens, proof, asked.route, "unknown", digest, now)

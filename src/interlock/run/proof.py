@@ -34,9 +34,11 @@ from interlock.events import (
 )
 from interlock.policy import Bundle, decide
 from interlock.run.arguments import load_arguments, normalise
+from interlock.run.attributes import carried, complete
 from interlock.run.catalogue import Scope, access_request, load_manifest
 from interlock.run.contracts import ASK_TOOL, SETTLE_TOOL
 from interlock.run.receipt import Receipt
+from interlock.run.so_far import SoFar
 from interlock.run.votes import Votes, same
 from interlock.signing import Verifier, load_verifier
 from interlock.types.access import AccessRequest, Decision, Route, canonical_request
@@ -77,6 +79,7 @@ class RunProof:
     workspace: str = ""
     """The files after the last call on record."""
     ended: bool = False
+    so_far: SoFar = field(default_factory=SoFar)
     _call_ids: set[str] = field(default_factory=set)
     _finished_calls: set[str] = field(default_factory=set)
 
@@ -95,6 +98,7 @@ class RunProof:
         # a blob of another shape) bears nothing out either.
         except (InterlockError, ValueError, TypeError, OverflowError) as error:
             raise EventForged(f"event {event.seq} ({event.kind}) of run {self.run!r}: {error}"[:2000]) from error
+        self.so_far.feed(event)
         self.count = event.seq + 1
 
     @property
@@ -189,11 +193,15 @@ class RunProof:
             **event.model_dump(include={"call_id", "agent", "tool", "tool_digest", "arguments", "workspace"}),
         )
 
-    def question(self, proposal: CallProposed, time: Any) -> AccessRequest:
-        """The access request about a proposed call at `time`, derived from the pinned facts alone."""
+    def question(
+        self, proposal: CallProposed, time: Any, bundle: Bundle, events: int | None = None
+    ) -> AccessRequest:
+        """The access request about a proposed call at `time`, derived from the pinned facts and the run's first
+        `events` events (all, if None) alone; it answers what `bundle` asks."""
         claims, agent = self.requester(), proposal.agent.removeprefix("agent:")
-        return access_request(
-            self.reach().tool(agent, proposal.tool),
+        entry = self.reach().tool(agent, proposal.tool)
+        request = access_request(
+            entry,
             load_arguments(self.sources.blobs, proposal.arguments),
             tenant=claims.tenant,
             agent=agent,
@@ -202,14 +210,29 @@ class RunProof:
             workflow=claims.workflow,
             time=time,
         )
+        return complete(
+            request,
+            entry,
+            self.so_far.at(self.count if events is None else events, proposal.seq),
+            manifest=self.reach().manifest,
+            bundle=bundle,
+            blobs=self.sources.blobs,
+            edited=bool(proposal.edited_from),
+        )
 
     def _decided(self, event: CallDecided) -> None:
         proposal = self._proposal(event.call_digest)
         same("call_id", event.call_id, proposal.call_id)
         stated = AccessRequest.model_validate(parse(self.sources.blobs.get(event.request)))
-        derived = self.question(proposal, stated.time)
+        least = self.so_far.others_before(proposal.seq)
+        if not least <= stated.events <= event.seq:
+            wanted = f"at least {least} and at most {event.seq}"
+            raise InvalidInput(f"request: it covers {stated.events} events, not {wanted}")
+        bundle = self.sources.bundle(event.bundle)
+        derived = self.question(proposal, stated.time, bundle, stated.events)
         same("request", event.request, digest_of(canonical_request(derived)))
-        decision = decide(self.sources.bundle(event.bundle), derived)
+        decision = decide(bundle, derived)
+        self.so_far.carry(event.call_digest, carried(derived))
         same("verdict", event.verdict, decision.verdict)
         same("rule", event.rule, decision.rule)
         same("nearest", event.nearest, decision.nearest)

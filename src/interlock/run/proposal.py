@@ -19,29 +19,43 @@ def call_digest(call: ToolCall) -> str:
     return digest_of(call.as_hashed())
 
 
-async def decide_call(
-    run: RunContext, call_id: str, agent: str, tool: str, arguments: str | dict[str, JsonValue]
+async def propose(
+    run: RunContext,
+    call_id: str,
+    agent: str,
+    tool: str,
+    arguments: str | dict[str, JsonValue],
+    *,
+    edited_from: str = "",
 ) -> DecideOutput:
-    """Normalise a call and let the policy decide it."""
-    return await decide(
-        DecideInput(
-            run=run.input.run,
-            tenant=run.input.tenant,
-            workflow=run.input.workflow,
-            requester=run.input.requester,
-            manifest=run.input.manifest,
-            call_id=call_id,
-            agent=agent,
-            tool=tool,
-            arguments=arguments,
-            workspace=run.workspace,
-            time=workflow.now().isoformat(),
+    """Normalise a call, let the policy decide it, and record both. One call after the other: each decision counts
+    every call before it, those under way too."""
+    async with run.deciding:
+        decided = await decide(
+            DecideInput(
+                run=run.input.run,
+                tenant=run.input.tenant,
+                workflow=run.input.workflow,
+                requester=run.input.requester,
+                manifest=run.input.manifest,
+                call_id=call_id,
+                agent=agent,
+                tool=tool,
+                arguments=arguments,
+                workspace=run.workspace,
+                edited=bool(edited_from),
+                so_far=run.so_far.now(),
+                time=workflow.now().isoformat(),
+            )
         )
-    )
+        if decided.call is not None and decided.decision is not None:
+            _record_proposal(run, decided.call, edited_from)
+            run.so_far.carry(call_digest(decided.call), decided.carried)
+            record_decision(run, decided.call, decided.decision)
+        return decided
 
 
-def record_proposal(run: RunContext, call: ToolCall, *, edited_from: str = "") -> None:
-    """Record what was proposed, by digest."""
+def _record_proposal(run: RunContext, call: ToolCall, edited_from: str) -> None:
     run.chain.record(
         CallProposed,
         call_id=call.call_id,

@@ -12,7 +12,7 @@ from interlock.errors import Refused
 from interlock.run.asking import ask_people
 from interlock.run.context import RunContext
 from interlock.run.contracts import ASK_TOOL
-from interlock.run.proposal import decide_call, record_decision, record_proposal
+from interlock.run.proposal import propose
 
 
 async def put(run: RunContext, agent: str, question: JsonValue) -> JsonValue:
@@ -27,11 +27,9 @@ async def put(run: RunContext, agent: str, question: JsonValue) -> JsonValue:
 
 async def _put(run: RunContext, agent: str, question: JsonValue) -> JsonValue:
     await run.ready()
-    decided = await decide_call(run, run.next_call_id(), agent, ASK_TOOL, {"question": question})
+    decided = await propose(run, run.next_call_id(), agent, ASK_TOOL, {"question": question})
     if decided.call is None or decided.decision is None:
         raise Refused(f"the question cannot be put: {decided.invalid}")
-    record_proposal(run, decided.call)
-    record_decision(run, decided.call, decided.decision)
     if decided.decision.verdict != "ask":
         raise Refused(
             f"no rule routes questions of agent {agent!r} to a person: {decided.decision.reason}",

@@ -18,7 +18,7 @@ from interlock.graph import CallResult, ProposedCall
 from interlock.run.asking import ask_people
 from interlock.run.context import RunContext
 from interlock.run.contracts import BUILT_IN_TOOLS, SETTLE_TOOL, ExecuteInput, ExecuteOutput
-from interlock.run.proposal import call_digest, decide_call, record_decision, record_proposal
+from interlock.run.proposal import call_digest, propose, record_decision
 from interlock.run.steps import execute
 from interlock.types.access import Decision
 from interlock.types.call import Refusal, ToolCall
@@ -40,14 +40,11 @@ async def _govern(run: RunContext, agent: str, proposed: ProposedCall, edited_fr
         return _refused(run, proposed, call_id, agent, "schema", proposed.error)
     if proposed.tool in BUILT_IN_TOOLS:  # the engine puts these; a model that could would write people's questions
         return _refused(run, proposed, call_id, agent, "unknown_tool", f"there is no tool {proposed.tool!r}")
-    decided = await decide_call(run, call_id, agent, proposed.tool, proposed.arguments)
+    decided = await propose(run, call_id, agent, proposed.tool, proposed.arguments, edited_from=edited_from)
     if decided.call is None or decided.decision is None:
         by: Refusal = "unknown_tool" if decided.unknown_tool else "schema"
         return _refused(run, proposed, call_id, agent, by, decided.invalid)
-    call = decided.call
-    record_proposal(run, call, edited_from=edited_from)
-    record_decision(run, call, decided.decision)
-    return await _enforce(run, agent, proposed, call, decided.decision)
+    return await _enforce(run, agent, proposed, decided.call, decided.decision)
 
 
 async def _enforce(
@@ -111,10 +108,7 @@ async def _settle(
     run.chain.record(CallUnknown, call_id=call.call_id, call_digest=call_digest(call), reason=done.detail)
     await run.ready()
     arguments: dict[str, JsonValue] = {"call_id": call.call_id, "tool": call.tool, "reason": done.detail}
-    decided = await decide_call(run, run.next_call_id(), agent, SETTLE_TOOL, arguments)
-    if decided.call and decided.decision:
-        record_proposal(run, decided.call)
-        record_decision(run, decided.call, decided.decision)
+    decided = await propose(run, run.next_call_id(), agent, SETTLE_TOOL, arguments)
     if decided.decision is None or decided.decision.verdict != "ask":
         detail = f"{done.detail}; no rule routes {SETTLE_TOOL!r} to a person, so it is taken as failed"
         return _refused(run, proposed, call.call_id, agent, "failed", detail)
