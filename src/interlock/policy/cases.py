@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, ValidationError
 
@@ -14,6 +15,7 @@ from interlock.policy.bundle import Bundle
 from interlock.policy.decision import decide
 from interlock.policy.durations import duration, seconds
 from interlock.policy.entries import Line
+from interlock.policy.expected import Expected
 from interlock.policy.history import History, PastCall, questions_about
 from interlock.policy.loader import label
 from interlock.policy.messages import messages
@@ -82,14 +84,6 @@ class CaseRequest(Closed):
         return request.model_copy(update={"facts": facts})
 
 
-class Expected(Closed):
-    """What must be decided."""
-
-    verdict: Literal["allow", "ask", "deny"]
-    rule: str = ""
-    """Id of the deciding rule; empty: none, the default denies."""
-
-
 class Case(Closed):
     """One request and its expected decision."""
 
@@ -113,8 +107,26 @@ class CaseResult(Closed):
     """What differs; empty if it passed."""
 
 
+@dataclass(frozen=True, slots=True)
+class SourcedCase:
+    """A case and where it stands."""
+
+    source: str
+    """`file:line`."""
+    case: Case
+
+
 def run_cases(bundle: Bundle, folder: Path) -> list[CaseResult]:
     """Decide every case in `folder` (`*.yaml`, key `cases`).
+
+    Raises:
+        PolicyError: a case file is wrong, or there is no case at all.
+    """
+    return [run_case(bundle, sourced) for sourced in read_cases(folder)]
+
+
+def read_cases(folder: Path) -> list[SourcedCase]:
+    """Every case in `folder` (`*.yaml`, key `cases`), in the order of files and lines.
 
     Raises:
         PolicyError: a case file is wrong, or there is no case at all.
@@ -132,7 +144,7 @@ def run_cases(bundle: Bundle, folder: Path) -> list[CaseResult]:
     if problems:
         lines = tuple(str(problem) for problem in sorted(problems, key=lambda p: p.order))
         raise PolicyError(f"the cases in {folder} were refused; {len(lines)} problem(s):", problems=lines)
-    return [_run(bundle, source, case) for source, case in cases]
+    return [SourcedCase(source, case) for source, case in cases]
 
 
 def _read(file: YamlFile, cases: list[tuple[str, Case]], problems: list[Problem]) -> None:
@@ -154,23 +166,24 @@ def _read(file: YamlFile, cases: list[tuple[str, Case]], problems: list[Problem]
             problems += [Problem(file.source(("cases", index, *place)), text) for place, text in found]
 
 
-def _run(bundle: Bundle, source: str, case: Case) -> CaseResult:
+def run_case(bundle: Bundle, sourced: SourcedCase) -> CaseResult:
+    """Decide one case."""
+    case = sourced.case
     try:
-        decision = decide(bundle, case.request.as_request(bundle))
+        decision: Decision | None = decide(bundle, case.request.as_request(bundle))
+        message = ""
     except InvalidInput as error:
-        return CaseResult(
-            name=case.name, source=source, passed=False, expected=case.expect, decision=None, message=str(error)
-        )
-    passed = (decision.verdict, decision.rule) == (case.expect.verdict, case.expect.rule)
-    got, wanted = _words(decision.verdict, decision.rule), _words(case.expect.verdict, case.expect.rule)
-    message = "" if passed else f"expected {wanted}, got {got}: {decision.reason}"
+        decision, message = None, str(error)
+    if decision is not None and (differences := case.expect.differences(decision)):
+        message = f"{'; '.join(differences)}: {decision.reason}"
     return CaseResult(
-        name=case.name, source=source, passed=passed, expected=case.expect, decision=decision, message=message
+        name=case.name,
+        source=sourced.source,
+        passed=not message,
+        expected=case.expect,
+        decision=decision,
+        message=message,
     )
-
-
-def _words(verdict: str, rule: str) -> str:
-    return f"{verdict} by rule {rule!r}" if rule else f"{verdict} by default"
 
 
 def uncovered_rules(bundle: Bundle, results: Iterable[CaseResult]) -> list[Problem]:
