@@ -205,7 +205,7 @@ class Attack:
     def entry(self, tool: str) -> ToolEntry:
         return built_in(tool) if tool in BUILT_IN_TOOLS else self.runtime.manifest.tools[tool]
 
-    def decision(self, call: ToolCall, bundle: Bundle | None = None) -> Decision:
+    def decision(self, call: ToolCall, bundle: Bundle | None = None, events: int | None = None) -> Decision:
         request = access_request(
             self.entry(call.tool),
             json.loads(self.blobs.get(call.arguments)),
@@ -217,12 +217,14 @@ class Attack:
             time=datetime.now(UTC),
         )
         bundle = bundle or self.runtime.executor.policy.current()
-        request = self.completed(request, call, bundle)
+        request = self.completed(request, call, bundle, events)
         self.blobs.put(canonical(canonical_request(request)))
         return decide(bundle, request)
 
-    def completed(self, request: AccessRequest, call: ToolCall, bundle: Bundle) -> AccessRequest:
-        """The request with all that the run's events tell so far."""
+    def completed(
+        self, request: AccessRequest, call: ToolCall, bundle: Bundle, events: int | None = None
+    ) -> AccessRequest:
+        """The request with all that the run's events tell so far, or only the first ones."""
         so_far = SoFar()
         for event in self.chain.events:
             so_far.feed(event)
@@ -230,14 +232,16 @@ class Attack:
         return complete(
             request,
             self.entry(call.tool),
-            so_far.at(so_far.events, before),
+            so_far.at(so_far.events if events is None else events, before),
             manifest=self.runtime.manifest,
             bundle=bundle,
             blobs=self.blobs,
         )
 
-    def decide(self, call: ToolCall, bundle: Bundle | None = None, **said: Any) -> Decision:
-        decision = self.decision(call, bundle)
+    def decide(
+        self, call: ToolCall, bundle: Bundle | None = None, *, events: int | None = None, **said: Any
+    ) -> Decision:
+        decision = self.decision(call, bundle, events)
         names = ("verdict", "rule", "request", "bundle", "nearest", "condition_errors")
         fields = {name: getattr(decision, name) for name in names}
         fields |= {"call_id": call.call_id, "call_digest": digest_of(call.as_hashed())}
@@ -393,9 +397,14 @@ async def attackers_worker(runtime: Runtime) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def under_attack(temporal_address: str, root: Path, name: str) -> AsyncIterator[Callable[[], Attack]]:
+async def under_attack(
+    temporal_address: str, root: Path, name: str, *, rules: str = ""
+) -> AsyncIterator[Callable[[], Attack]]:
     """A real executor, and a hostile worker instead of the graph worker; gives a factory of attacks."""
-    settings = settings_for(hostile_project(root), temporal_address, name=name)
+    hostile_project(root)
+    with (root / "permissions" / "rules.yaml").open("a") as file:
+        file.write(rules.lstrip("\n"))
+    settings = settings_for(root, temporal_address, name=name)
     async with running(settings, workers=False) as runtime:
         driver = Recording(runtime.executor.driver)
         runtime.executor.driver = driver
