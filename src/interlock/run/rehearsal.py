@@ -14,8 +14,7 @@ from interlock.audit import Ledger, SqlBlobs
 from interlock.digest import parse
 from interlock.errors import InterlockError, InvalidInput
 from interlock.events import CallDecided
-from interlock.policy import Bundle, decide
-from interlock.policy.history import asks_for_labels, questions_about
+from interlock.policy import Bundle, asks_for_labels, decide, questions_about
 from interlock.types.access import AccessRequest, Decision
 from interlock.types.blobs import Blobs
 from interlock.types.names import Digest

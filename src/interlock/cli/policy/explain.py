@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,7 +14,9 @@ from interlock.cli.session import opened, settings
 from interlock.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from interlock.policy import Explanation, MatchedRule
+    from interlock.policy import Bundle, Explanation, MatchedRule
+    from interlock.policy.reasons import NearRule, Reasons
+    from interlock.types.access import AccessRequest
 
 
 def explain(
@@ -24,49 +27,67 @@ def explain(
     as_user: AsUser = "",
     arguments: Annotated[str, typer.Option(metavar="JSON|@FILE|-", help="its arguments,")] = "{}",
     workflow: Annotated[str, typer.Option(help="and the workflow it would be in.")] = "agent_run",
+    under: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Decide a recorded call under the policy in this folder.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Decide again and say why: the rule that decided, the weaker ones, and the nearest that do not match.
+    """Decide again and say why: the rule that decided, near ones, what would have to be true, who could grant it.
 
     A recorded call is decided under its recorded policy, any other under the files as they are now.
     """
     if bool(run and call) == bool(tool):
         raise InvalidInput("give RUN and CALL, or --tool", next_step="interlock policy explain --help")
-    found = _about(tool, agent, as_user, arguments, workflow) if tool else _recorded(run, call)
+    if tool and under:
+        raise InvalidInput("--under goes with RUN and CALL", next_step="interlock policy explain --help")
+    bundle, request = _about(tool, agent, as_user, arguments, workflow) if tool else _recorded(run, call, under)
+    found, why = _explained(bundle, request)
     if as_json:
-        say.document(found.model_dump(mode="json"))
+        # Explanation has near rules too, of any tool; those that reasons name say more.
+        say.document({**found.model_dump(mode="json"), **why.model_dump(mode="json")})
     else:
-        _tell(found)
+        _tell(found, why)
 
 
-def _recorded(run: str, call: str) -> Explanation:
+def _explained(bundle: Bundle, request: AccessRequest) -> tuple[Explanation, Reasons]:
+    from interlock.policy import explain
+    from interlock.policy.reasons import reasons
+
+    found = explain(bundle, request)
+    return found, reasons(bundle, request, found.decision)
+
+
+def _recorded(run: str, call: str, under: Path | None) -> tuple[Bundle, AccessRequest]:
     from interlock.cli.resolve import run_of
-    from interlock.digest import parse
-    from interlock.events import CallDecided
-    from interlock.policy import Bundle, explain
-    from interlock.types.access import AccessRequest
+    from interlock.errors import IntegrityError
+    from interlock.policy import Bundle, load_bundle
+    from interlock.run.rehearsal import Unreadable, recorded_call
+    from interlock.run.renewal import Renewal
 
     with opened(settings()) as (ledger, blobs):
-        events = [e for e in ledger.events(run_of(ledger, run)) if isinstance(e, CallDecided)]
-        decided = {event.call_id.rpartition(":")[2]: event for event in events}
+        decided = {e.call_id.rpartition(":")[2]: e for e in ledger.decided(runs=[run_of(ledger, run)])}
         event = decided[among(call.rpartition(":")[2], decided, "CALL")]
-        request = AccessRequest.model_validate(parse(blobs.get(event.request)))
-        return explain(Bundle.from_bytes(blobs.get(event.bundle)), request)
+        (record,) = recorded_call([event], blobs)
+        if isinstance(record, Unreadable):
+            raise IntegrityError(record.problem, next_step=f"interlock replay {event.run}")
+        if under is None:
+            return Bundle.from_bytes(blobs.get(event.bundle)), record.request
+        candidate = load_bundle(under)
+        return candidate, Renewal(ledger, blobs)(candidate, record)
 
 
-def _about(tool: str, agent: str, user: str, arguments: str, workflow: str) -> Explanation:
+def _about(tool: str, agent: str, user: str, arguments: str, workflow: str) -> tuple[Bundle, AccessRequest]:
     from interlock.cli.asked import ask_about
     from interlock.cli.scratch import ScratchBlobs
-    from interlock.policy import explain
 
     values = json_object(arguments, "--arguments")
     asked = ask_about(
         settings(), ScratchBlobs(), tool=tool, agent=agent, user=user, arguments=values, workflow=workflow
     )
-    return explain(asked.bundle, asked.request)
+    return asked.bundle, asked.request
 
 
-def _tell(found: Explanation) -> None:
+def _tell(found: Explanation, why: Reasons) -> None:
     decision = found.decision
     colour = {"allow": "bold green", "ask": "bold yellow", "deny": "bold red"}[decision.verdict]
     say.line(f"{decision.verdict}: {decision.reason}", style=colour)
@@ -74,8 +95,14 @@ def _tell(found: Explanation) -> None:
         say.line(f"decided by  {_rule(found.deciding)}")
     for rule in found.runners_up:
         say.line(f"weaker      {_rule(rule)}")
-    for near in found.near:
-        say.line(f"no match    {near.rule} ({near.source}): {near.clause}")
+    for near in why.near:
+        say.line(f"no match    {_near(near)}: {near.clause}")
+    if why.others:
+        say.line(f"no match    {why.others} more rules about this tool, farther off")
+    for need in why.needs:
+        say.line(f"needed      {need}")
+    for grantor in why.grantors:
+        say.line(f"could grant {grantor.who}: {grantor.how}")
     for error in found.condition_errors:
         say.line(f"not evaluated: {error}", style="red")
     if decision.route is not None:
@@ -86,3 +113,8 @@ def _tell(found: Explanation) -> None:
 
 def _rule(rule: MatchedRule) -> str:
     return f"{rule.rule} ({rule.effect}, owner {rule.owner}, {rule.source})"
+
+
+def _near(rule: NearRule) -> str:
+    effect = "guardrail" if rule.guardrail else rule.effect
+    return f"{rule.rule} ({effect}, owner {rule.owner}, {rule.source})"
