@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from interlock.policy.conditions import Condition
+from interlock.policy.conditions import LABEL_OPERATORS, Condition
 from interlock.policy.problems import did_you_mean
 
 Schema = Mapping[str, Any]
@@ -55,6 +55,8 @@ def condition_problem(condition: Condition, schema: Schema, root: Schema) -> str
     if not types:
         return ""
     operator, operand = condition.operator, condition.operand
+    if operator in LABEL_OPERATORS:
+        return ""
     if operator in _TAKES:
         if not types & _TAKES[operator]:
             return f"{operator!r} does not work on {_words(types)}"

@@ -19,6 +19,7 @@ class Finding:
     name: str
     key: str
     message: str
+    code: str = "unknown-name"
 
 
 _PLURAL = {"user": "users", "group": "groups", "role": "roles"}
@@ -47,12 +48,14 @@ def _memberships(content: Content, known: Mapping[str, frozenset[str]]) -> Itera
     people = People.of(content)
     for loop in cycles(people.members):
         kind, _, name = loop[0].partition(":")
-        yield Finding(_PLURAL[kind], name, "members", f"{' and '.join(loop)} contain each other: a cycle")
+        yield Finding(_PLURAL[kind], name, "members", f"{' and '.join(loop)} contain each other: a cycle", "cycle")
     for name, route in content.routes.items():
         yield from _references("routes", name, "approvers", route.approvers, known)
         agents = [one for one in people.expand(route.approvers) if one.startswith("agent:")]
         if agents:
-            yield Finding("routes", name, "approvers", f"{agents[0]!r} would approve: only people approve")
+            yield Finding(
+                "routes", name, "approvers", f"{agents[0]!r} would approve: only people approve", "bad-value"
+            )
 
 
 def _rule(rule: Rule, known: Mapping[str, frozenset[str]]) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ from interlock.policy.bundle import Bundle
 from interlock.policy.content import Content
 from interlock.policy.crosscheck import Finding, cross_check
 from interlock.policy.entries import SECTIONS, name_of, read_entry
-from interlock.policy.messages import messages
+from interlock.policy.messages import problems
 from interlock.policy.problems import Problem, did_you_mean
 from interlock.policy.yaml_file import YamlFile, read_yaml
 
@@ -33,12 +33,21 @@ def load_bundle(folder: Path) -> Bundle:
     Raises:
         PolicyError: anything at all is wrong; `problems` lists all of it as `file:line: message`.
     """
+    bundle, problems = read_policy(folder)
+    if bundle is None:
+        reason = f"the policy in {folder} was refused as a whole; {len(problems)} problem(s):"
+        raise PolicyError(reason, problems=tuple(map(str, problems)))
+    return bundle
+
+
+def read_policy(folder: Path) -> tuple[Bundle | None, list[Problem]]:
+    """The bundle of the files under `folder`; or every problem, by file and line."""
     reader = _Reader()
-    paths, problems = policy_files(folder)
-    reader.problems += problems
+    paths, unread = policy_files(folder)
+    reader.problems += unread
     for path in paths:
         reader.read(read_yaml(path, label(folder, path)))
-    return reader.finish(folder)
+    return reader.finish()
 
 
 def label(folder: Path, path: Path) -> str:
@@ -53,13 +62,20 @@ def policy_files(folder: Path) -> tuple[list[Path], list[Problem]]:
     for here, folders, names in os.walk(folder):
         folders[:] = sorted(f for f in folders if not f.startswith(".") and Path(here, f) != folder / CASES)
         linked = [Path(here, f) for f in folders if Path(here, f).is_symlink()]
-        problems += [Problem(f"{label(folder, p)}:1", "a linked folder is not read: put it here") for p in linked]
+        problems += [
+            Problem(f"{label(folder, p)}:1", "a linked folder is not read: put it here", "unread-file")
+            for p in linked
+        ]
         for name in sorted(names):
             path = Path(here, name)
             if name.endswith(".yaml") and not name.startswith("."):
                 paths.append(path)
             elif not name.startswith(".") and not name.endswith(_IGNORED) and path != folder / SIGNATURE:
-                problems.append(Problem(f"{label(folder, path)}:1", "would not be read: name it *.yaml or move it"))
+                problems.append(
+                    Problem(
+                        f"{label(folder, path)}:1", "would not be read: name it *.yaml or move it", "unread-file"
+                    )
+                )
     if not paths and not problems:
         problems.append(Problem(f"{folder}:1", "no policy file (*.yaml) here: nothing would be allowed"))
     return sorted(paths), problems
@@ -85,7 +101,9 @@ class _Reader:
         for section, items in file.value.items():
             if section not in SECTIONS:
                 guess = did_you_mean(section, SECTIONS)
-                self.problems.append(Problem(file.source((section,)), f"unknown key {section!r}{guess}"))
+                self.problems.append(
+                    Problem(file.source((section,)), f"unknown key {section!r}{guess}", "unknown-key")
+                )
             elif not isinstance(items, list):
                 self.problems.append(Problem(file.source((section,)), f"{section!r} must be a list"))
             else:
@@ -98,14 +116,13 @@ class _Reader:
                 entry = read_entry(section, item)
             except ValidationError as error:
                 self._broken(section, item)
-                found = messages(error, SECTIONS[section], item)
-                self.problems += [Problem(file.source((*place, *inner)), text) for inner, text in found]
+                self.problems += problems(error, SECTIONS[section], item, file, place)
                 continue
             name = name_of(entry)
             if (section, name) in self.places:
                 first = self.content.sources[f"{section}:{name}"]
                 said = f"{section[:-1]} {name!r} is defined twice, first at {first}"
-                self.problems.append(Problem(file.source(place), said))
+                self.problems.append(Problem(file.source(place), said, "defined-twice"))
                 continue
             self.places[section, name] = (file, index)
             self.content.add(section, entry, file.source(place))
@@ -115,19 +132,18 @@ class _Reader:
         if isinstance(name, str):
             self.broken[section].add(name)
 
-    def finish(self, folder: Path) -> Bundle:
-        """The bundle, if nothing was wrong."""
+    def finish(self) -> tuple[Bundle | None, list[Problem]]:
+        """The bundle, if nothing was wrong; else what was."""
         also = {section: frozenset(names) for section, names in self.broken.items()}
         self.problems += self._located(cross_check(self.content, also))
         if self.problems:
-            lines = tuple(str(problem) for problem in sorted(set(self.problems), key=lambda p: p.order))
-            reason = f"the policy in {folder} was refused as a whole; {len(lines)} problem(s):"
-            raise PolicyError(reason, problems=lines)
+            return None, sorted(set(self.problems), key=lambda problem: problem.order)
         self.content.load_zones()
-        return Bundle.from_content(self.content)
+        return Bundle.from_content(self.content), []
 
     def _located(self, findings: Iterator[Finding]) -> Iterator[Problem]:
         for finding in findings:
             file, index = self.places[finding.section, finding.name]
             source = file.source((finding.section, index, finding.key))
-            yield Problem(source, f"{finding.section[:-1]} {finding.name!r}: {finding.message}")
+            said = f"{finding.section[:-1]} {finding.name!r}: {finding.message}"
+            yield Problem(source, said, finding.code)

@@ -14,6 +14,8 @@ class Problem:
     source: str
     """`file:line`."""
     message: str
+    code: str = "bad-file"
+    """What kind of mistake it is, for programs: `unknown-key`, `unknown-name`, …"""
 
     def __str__(self) -> str:
         return f"{self.source}: {self.message}"
@@ -21,8 +23,13 @@ class Problem:
     @property
     def order(self) -> tuple[str, int, str]:
         """Sorts by file, then by line as a number."""
+        return *self.place, self.message
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """File and line; the line is 0 where none is known."""
         file, _, line = self.source.rpartition(":")
-        return file, int(line) if line.isdigit() else 0, self.message
+        return (file, int(line)) if line.isdecimal() else (self.source, 0)
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from typing import get_args
 
 from interlock.definitions import ToolSchema
 from interlock.policy.argument_types import condition_problem, find_argument
@@ -11,6 +12,10 @@ from interlock.policy.compiled import CompiledRule
 from interlock.policy.conditions import Condition
 from interlock.policy.patterns import segments_match
 from interlock.policy.problems import Problem, did_you_mean
+from interlock.types.access import Flow
+
+Coded = tuple[str, str]
+"""A kind of mistake, and the sentence."""
 
 
 def check_references(
@@ -32,16 +37,21 @@ def check_references(
     """
     problems = [*_people(bundle, agents), *_routes(bundle), *_profiles(bundle, images, tools)]
     for rule in bundle.rules:
-        found = [*_agents(rule, agents), *_tools(rule, tools), *_attributes(bundle, rule, workflows)]
-        problems += [Problem(rule.source, f"rule {rule.id!r}: {text}") for text in found]
+        found = [
+            *_agents(rule, agents),
+            *_tools(rule, tools),
+            *_questions(rule, tools),
+            *_attributes(bundle, rule, workflows),
+        ]
+        problems += [Problem(rule.source, f"rule {rule.id!r}: {text}", code) for code, text in found]
     return sorted(problems, key=lambda problem: problem.order)
 
 
-def _agents(rule: CompiledRule, agents: Collection[str]) -> Iterator[str]:
+def _agents(rule: CompiledRule, agents: Collection[str]) -> Iterator[Coded]:
     for reference in sorted(rule.agents):
         kind, _, name = reference.partition(":")
         if kind == "agent" and name != "*" and name not in agents:
-            yield f"unknown agent {reference!r}{did_you_mean(name, agents)}"
+            yield "unknown-name", f"unknown agent {reference!r}{did_you_mean(name, agents)}"
 
 
 def _people(bundle: Bundle, agents: Collection[str]) -> Iterator[Problem]:
@@ -51,7 +61,8 @@ def _people(bundle: Bundle, agents: Collection[str]) -> Iterator[Problem]:
             agent = member.removeprefix("agent:")
             if agent != member and agent not in agents:
                 source = bundle.sources[f"{kind}s:{name}"]
-                yield Problem(source, f"{kind} {name!r}: unknown agent {member!r}{did_you_mean(agent, agents)}")
+                said = f"{kind} {name!r}: unknown agent {member!r}{did_you_mean(agent, agents)}"
+                yield Problem(source, said, "unknown-name")
 
 
 def _routes(bundle: Bundle) -> Iterator[Problem]:
@@ -61,12 +72,13 @@ def _routes(bundle: Bundle) -> Iterator[Problem]:
         source = bundle.sources[f"routes:{name}"]
         if len(route.approvers) < route.quorum:
             have, need = len(route.approvers), route.quorum
-            yield Problem(source, f"route {name!r} can never be satisfied: it needs {need} people and has {have}")
+            said = f"route {name!r} can never be satisfied: it needs {need} people and has {have}"
+            yield Problem(source, said, "unsatisfiable-route")
         elif name in asked and len(route.approvers) == route.quorum and (own := _own_calls(bundle, name)):
             said = (
                 f"route {name!r} cannot be satisfied for {own[0]!r}, who may ask and cannot approve their own call"
             )
-            yield Problem(source, said)
+            yield Problem(source, said, "unsatisfiable-route")
 
 
 def _own_calls(bundle: Bundle, route: str) -> list[str]:
@@ -84,51 +96,76 @@ def _profiles(bundle: Bundle, images: Collection[str], tools: Mapping[str, ToolS
     for name, profile in bundle.profiles.items():
         if profile.image not in images:
             guess = did_you_mean(profile.image, images)
-            yield Problem(
-                bundle.sources[f"profiles:{name}"], f"profile {name!r}: unknown image {profile.image!r}{guess}"
-            )
+            said = f"profile {name!r}: unknown image {profile.image!r}{guess}"
+            yield Problem(bundle.sources[f"profiles:{name}"], said, "unknown-name")
     for tool in tools.values():
         if tool.profile not in bundle.profiles:
             guess = did_you_mean(tool.profile, bundle.profiles)
-            yield Problem(f"tools/{tool.name}.py:1", f"tool {tool.name!r}: unknown profile {tool.profile!r}{guess}")
+            said = f"tool {tool.name!r}: unknown profile {tool.profile!r}{guess}"
+            yield Problem(f"tools/{tool.name}.py:1", said, "unknown-name")
 
 
-def _tools(rule: CompiledRule, tools: Mapping[str, ToolSchema]) -> Iterator[str]:
+def covered_tools(pattern: str, tools: Mapping[str, ToolSchema]) -> dict[str, ToolSchema]:
+    """The tools whose names a pattern covers."""
+    segments = tuple(pattern.split("."))
+    return {name: tool for name, tool in tools.items() if segments_match(segments, tuple(name.split(".")))}
+
+
+def _tools(rule: CompiledRule, tools: Mapping[str, ToolSchema]) -> Iterator[Coded]:
     covered: dict[str, ToolSchema] = {}
     for pattern in rule.rule.tool or ("**",):
-        segments = tuple(pattern.split("."))
-        found = {name: tool for name, tool in tools.items() if segments_match(segments, tuple(name.split(".")))}
+        found = covered_tools(pattern, tools)
         if not found:
-            yield f"no tool is covered by {pattern!r}{did_you_mean(pattern, tools)}"
+            yield "unreachable-tool", f"no tool is covered by {pattern!r}{did_you_mean(pattern, tools)}"
         covered |= found
     known = {tool.action for tool in covered.values()}
     for action in rule.rule.action if covered else ():
         if action != "*" and action not in known:
-            yield f"no covered tool has the action {action!r}{did_you_mean(action, known)}"
+            yield "unreachable-action", f"no covered tool has the action {action!r}{did_you_mean(action, known)}"
     acting = [tool for tool in covered.values() if "*" in rule.rule.action or tool.action in rule.rule.action]
     for condition in rule.rule.when:
         for tool in acting:
             yield from _argument(rule, condition, tool)
 
 
-def _argument(rule: CompiledRule, condition: Condition, tool: ToolSchema) -> Iterator[str]:
+def _argument(rule: CompiledRule, condition: Condition, tool: ToolSchema) -> Iterator[Coded]:
     if condition.argument is None:
         return
     schema, guess = find_argument(tool.parameters, condition.argument)
     if schema is None:
         name = condition.argument
         always = "; the rule would match every call of it" if rule.strict else "; the rule could never match it"
-        yield f"tool {tool.name!r} has no argument {name!r}{guess}{always}"
+        yield "unreachable-argument", f"tool {tool.name!r} has no argument {name!r}{guess}{always}"
     elif text := condition_problem(condition, schema, tool.parameters):
-        yield f"argument {condition.argument!r} of tool {tool.name!r}: {text}"
+        yield "never-evaluable", f"argument {condition.argument!r} of tool {tool.name!r}: {text}"
 
 
-def _attributes(bundle: Bundle, rule: CompiledRule, workflows: Collection[str]) -> Iterator[str]:
-    known = {"requester": list(bundle.people.tenants), "workflow": list(workflows)}
+def _questions(rule: CompiledRule, tools: Mapping[str, ToolSchema]) -> Iterator[Coded]:
+    """What conditions ask about earlier calls, of tools that nobody could have called."""
+    for condition in rule.rule.when:
+        asked = condition.count or condition.sum
+        pattern = asked.tool if asked else condition.preceded_by
+        if pattern is None:
+            continue
+        covered = covered_tools(pattern, tools)
+        if not covered:
+            said = f"{condition.address} is about no tool: none is covered by {pattern!r}"
+            yield "unreachable-tool", said + did_you_mean(pattern, tools)
+        elif condition.sum and not any(
+            find_argument(t.parameters, condition.sum.argument)[0] is not None for t in covered.values()
+        ):
+            yield (
+                "unreachable-argument",
+                f"no tool covered by {pattern!r} has the argument {condition.sum.argument!r}",
+            )
+
+
+def _attributes(bundle: Bundle, rule: CompiledRule, workflows: Collection[str]) -> Iterator[Coded]:
+    known = {"requester": list(bundle.people.tenants), "workflow": list(workflows), "flow": list(get_args(Flow))}
     for condition in rule.rule.when:
         names = known.get(str(condition.attribute), [])
         if names and condition.operator in ("eq", "ne", "in", "not_in"):
             listed = condition.operand if isinstance(condition.operand, tuple) else (condition.operand,)
             for name in listed:
                 if name not in names:
-                    yield f"unknown {condition.attribute} {name!r}{did_you_mean(name, names)}"
+                    yield "unknown-name", f"unknown {condition.attribute} {name!r}{did_you_mean(name, names)}"
