@@ -6,6 +6,7 @@ from interlock.policy.decision import decide
 from interlock.policy.explain import Explanation, MatchedRule, explain
 from interlock.policy.history import History, PastCall, asks_for_labels, questions_about
 from interlock.policy.loader import load_bundle
+from interlock.policy.operands import regex_options
 from interlock.policy.origins import Output, Source, trace
 from interlock.policy.people import People
 from interlock.policy.problems import Problem
@@ -32,6 +33,7 @@ __all__ = [
     "explain",
     "load_bundle",
     "questions_about",
+    "regex_options",
     "run_cases",
     "schema",
     "trace",

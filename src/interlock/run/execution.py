@@ -14,6 +14,7 @@ from interlock.definitions import ToolEntry
 from interlock.digest import canonical, parse
 from interlock.errors import InvalidInput, SandboxUnavailable
 from interlock.run.contracts import ExecuteOutput
+from interlock.run.obligations import redacted, tightened
 from interlock.run.receipt import Receipt
 from interlock.run.rendering import render
 from interlock.run.threads import to_its_end
@@ -57,7 +58,7 @@ class Execution:
         profiles = self.executor.policy.current().profiles
         if name not in profiles:
             raise SandboxUnavailable(f"no sandbox profile {name!r} in the policy in force")
-        return profiles[name]
+        return tightened(profiles[name], self.decision.obligations.limits)
 
     def _image(self, profile: Profile) -> str:
         if profile.image not in self.images:
@@ -127,7 +128,7 @@ class Execution:
             request=self.decision.request,
             approvals=self.nonces,
             status=result.status,
-            output=blobs.put(render(result).encode()),
+            output=blobs.put(redacted(render(result), self.decision.obligations.redact).encode()),
             workspace_before=self.call.workspace,
             workspace=after,
             artifacts=result.artifacts,

@@ -37,6 +37,7 @@ from interlock.policy import Bundle, PolicySource, decide
 from interlock.run.contracts import BUILT_IN_TOOLS, CommitInput, ExecuteInput, ExecuteOutput
 from interlock.run.deciding import failure
 from interlock.run.execution import Execution
+from interlock.run.obligations import unmet
 from interlock.run.proof import RunProof, Sources
 from interlock.run.steps import COMMIT, EXECUTE
 from interlock.run.threads import then_cancelled
@@ -188,6 +189,8 @@ class Executor:
         decision = decide(bundle, access)
         if decision.verdict == "deny":
             return ExecuteOutput(outcome="refused", decision=decision, detail=decision.reason)
+        if why := unmet(decision.obligations):
+            return ExecuteOutput(outcome="refused", decision=decision, detail=f"rule {decision.rule!r}: {why}")
         if entry.schema_.workspace != "none" and call.workspace != self.ledger.workspace(call.run):
             detail = "another call changed the run's files since this one was proposed; look again, then propose"
             return ExecuteOutput(outcome="refused", decision=decision, detail=detail)

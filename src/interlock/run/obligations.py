@@ -1,0 +1,41 @@
+"""What a decision obliges the executor to, beyond whom to ask. What it cannot do, it says, and runs nothing."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, Final
+
+import re2
+
+from interlock.policy import regex_options
+from interlock.types.access import Limits, Obligations
+from interlock.types.profile import Profile
+
+REDACTED: Final = "[redacted]"
+
+
+def unmet(obligations: Obligations) -> str:
+    """Why this executor cannot fulfil them; empty if it can."""
+    if obligations.egress:
+        hosts = ", ".join(obligations.egress[:4])
+        return f"the rule lets this call reach {hosts}, and no sandbox of this executor has a way out of any kind"
+    return ""
+
+
+def tightened(profile: Profile, limits: Limits | None) -> Profile:
+    """The profile with the rule's limits where they are tighter."""
+    given = limits.model_dump(exclude_none=True) if limits else {}
+    tighter = {name: min(value, getattr(profile, name)) for name, value in given.items()}
+    return profile.model_copy(update=tighter)
+
+
+def redacted(text: str, patterns: tuple[str, ...]) -> str:
+    """The text without what the patterns match."""
+    for pattern in patterns:
+        text = _compiled(pattern).sub(REDACTED, text)
+    return text
+
+
+@lru_cache(maxsize=256)
+def _compiled(pattern: str) -> Any:
+    return re2.compile(pattern, regex_options())
