@@ -24,6 +24,7 @@ class LogFiles(TypedDict):
     action="read",
     resource="workspace:{folder}",
     workspace="read",
+    emits=("untrusted",),
     idempotent=True,
     sentence="List the files in {folder}",
 )

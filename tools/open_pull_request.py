@@ -27,6 +27,8 @@ class PullRequest(TypedDict):
     action="publish",
     resource="repository:origin",
     workspace="write",
+    flow="sink",
+    destination=("branch",),
     idempotent=True,
     preview="workspace_diff",
     sentence="Open a pull request from branch {branch} titled {title}",

@@ -19,6 +19,7 @@ class FilePart(TypedDict):
     action="read",
     resource="workspace:{path}",
     workspace="read",
+    emits=("untrusted",),
     idempotent=True,
     sentence="Read {path}, lines {start} to {end}",
 )

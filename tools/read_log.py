@@ -20,6 +20,7 @@ class LogPart(TypedDict):
     action="read",
     resource="workspace:{path}",
     workspace="read",
+    emits=("untrusted",),
     idempotent=True,
     sentence="Read {path}, lines {start} to {end}",
 )

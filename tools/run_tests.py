@@ -24,6 +24,7 @@ class TestRun(TypedDict):
     action="execute",
     resource="workspace:source",
     workspace="read",
+    emits=("untrusted",),
     idempotent=True,
     sentence="Run the tests {target}",
 )

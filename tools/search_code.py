@@ -27,6 +27,7 @@ class Matches(TypedDict):
     action="read",
     resource="workspace:{path}",
     workspace="read",
+    emits=("untrusted",),
     idempotent=True,
     sentence="Search {path} for {pattern}",
 )
