@@ -22,7 +22,7 @@ def test_page_files_load_and_its_cases_pass(tmp_path: Path, monkeypatch, capsys)
     exec(compile(code, "docs/policy.md", "exec"), {})
     bundle = load_bundle(Path("permissions"))
     results = run_cases(bundle, Path("permissions/cases"))
-    assert [result.message for result in results] == ["", "", ""]
+    assert [result.message for result in results] == ["", "", "", ""]
     assert [p.message for p in uncovered_rules(bundle, results)] == [
         "rule 'fixer_proposes' decides no case",
         "rule 'fixer_runs_tests' decides no case",
