@@ -5,7 +5,7 @@ from interlock import agent
 fixer = agent(
     "fixer",
     prompt="fixer.md",
-    tools=["search_code", "read_file", "edit_file", "run_tests", "open_pull_request"],
+    tools=["search_code", "read_file", "edit_file", "run_tests", "open_pull_request", "request_permission"],
     max_steps=40,
     max_tokens=400_000,
 )
