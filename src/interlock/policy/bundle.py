@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
@@ -10,17 +11,18 @@ from types import MappingProxyType
 from interlock.digest import digest_bytes
 from interlock.errors import InvalidInput, PolicyError
 from interlock.policy.compiled import CompiledRule, compile_rule
+from interlock.policy.conditions import Condition
 from interlock.policy.content import Content, read_content, write_content
 from interlock.policy.crosscheck import cross_check
 from interlock.policy.enforcer import MODEL, Pdp
 from interlock.policy.entries import Price, RouteEntry, Rule
 from interlock.policy.people import People
 from interlock.policy.problems import did_you_mean
+from interlock.policy.rulebook import Entry, Rulebook, entry_of
+from interlock.policy.stored import Packed, read_stored
 from interlock.types.access import Route
 from interlock.types.names import Digest
 from interlock.types.profile import Profile
-
-_RANK = {"deny": 0, "ask": 1, "allow": 2}
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +37,8 @@ class Bundle:
     profiles: Mapping[str, Profile] = field(repr=False)
     prices: Mapping[str, Price] = field(repr=False)
     """Model → what its tokens cost."""
-    rules: tuple[CompiledRule, ...] = field(repr=False)
-    """Strongest first, each with its `source` (`file:line`)."""
+    book: Rulebook = field(repr=False)
+    """The rules, strongest first, each compiled when it is first needed."""
     sources: Mapping[str, str] = field(repr=False)
     """`routes:NAME`, `rules:ID`, … → `file:line`."""
     pdp: Pdp = field(repr=False)
@@ -45,19 +47,10 @@ class Bundle:
     @classmethod
     def from_content(cls, content: Content) -> Bundle:
         """Build from content whose references all resolve."""
-        sources = content.sources
-        compiled = (compile_rule(r, sources[f"rules:{r.id}"], content.zones) for r in content.rules.values())
-        ranked = tuple(sorted(compiled, key=lambda rule: _strength(rule.rule, content.routes)))
-        return cls(
-            data=write_content(content, MODEL),
-            people=People.of(content),
-            routes=MappingProxyType(dict(sorted(content.routes.items()))),
-            profiles=MappingProxyType(dict(sorted(content.profiles.items()))),
-            prices=MappingProxyType(dict(sorted(content.prices.items()))),
-            rules=ranked,
-            sources=MappingProxyType(dict(sources)),
-            pdp=Pdp(ranked),
-        )
+        entries = [entry_of(rule, content.routes) for rule in content.rules.values()]
+        bundle = cls._of(content, write_content(content, MODEL), entries)
+        deque(bundle.book, maxlen=0)  # what cannot be compiled is refused now
+        return bundle
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Bundle:
@@ -66,6 +59,10 @@ class Bundle:
         Raises:
             PolicyError: not such bytes, or of another version of the semantics or the model.
         """
+        stored = read_stored(data, MODEL)
+        if stored is not None:
+            return cls._of(stored.content, data, stored.entries)
+        # Whatever is wrong with it, or only unusual, is found and told by reading it rule by rule.
         content = read_content(data, MODEL)
         findings = tuple(f"{f.section}:{f.name}: {f.message}" for f in cross_check(content))
         if findings:
@@ -74,6 +71,26 @@ class Bundle:
             return cls.from_content(content)
         except (KeyError, ValueError) as error:
             raise PolicyError(f"the bundle lacks a part: {error}") from error
+
+    @classmethod
+    def _of(cls, content: Content, data: bytes, entries: Sequence[Entry]) -> Bundle:
+        sources, zones = MappingProxyType(dict(content.sources)), dict(content.zones)
+
+        def compiled(origin: Rule | Packed) -> CompiledRule:
+            rule = origin.rule() if isinstance(origin, Packed) else origin
+            return compile_rule(rule, sources[f"rules:{rule.id}"], zones)
+
+        book = Rulebook(entries, compiled)
+        return cls(
+            data=data,
+            people=People.of(content),
+            routes=MappingProxyType(dict(sorted(content.routes.items()))),
+            profiles=MappingProxyType(dict(sorted(content.profiles.items()))),
+            prices=MappingProxyType(dict(sorted(content.prices.items()))),
+            book=book,
+            sources=sources,
+            pdp=Pdp(book),
+        )
 
     def to_bytes(self) -> bytes:
         """Canonical JSON over all of it; what `digest` covers."""
@@ -85,9 +102,23 @@ class Bundle:
         return digest_bytes(self.data)
 
     @cached_property
+    def rules(self) -> tuple[CompiledRule, ...]:
+        """All rules, strongest first, each with its `source` (`file:line`). Compiles every one."""
+        return tuple(self.book)
+
+    @cached_property
     def rule_by_id(self) -> Mapping[str, CompiledRule]:
-        """Rules by id."""
+        """All rules by id. Compiles every one; `rule` compiles the one that it gives."""
         return MappingProxyType({rule.id: rule for rule in self.rules})
+
+    def rule(self, rule_id: str) -> CompiledRule | None:
+        """The rule of this id, if there is one."""
+        position = self.book.positions.get(rule_id)
+        return None if position is None else self.book[position]
+
+    def rules_about(self, test: Callable[[Condition], bool]) -> tuple[CompiledRule, ...]:
+        """The rules that have a condition which passes the test, strongest first; no other is compiled."""
+        return self.book.about(test)
 
     def route(self, name: str, *, tenant: str = "", requester: str = "") -> Route:
         """A route, resolved to people.
@@ -109,10 +140,3 @@ class Bundle:
             if user != requester and (not tenant or self.people.is_known(user, tenant))
         )
         return Route(name=name, approvers=approvers, quorum=entry.quorum, expires_after_s=entry.expires_after_s)
-
-
-def _strength(rule: Rule, routes: Mapping[str, RouteEntry]) -> tuple[int, int, int, str]:
-    """Sorts deny before ask before allow; of asks, the larger quorum and then the shorter deadline first."""
-    route = routes.get(rule.route or "")
-    quorum, deadline = (route.quorum, route.expires_after_s) if route else (0, 0)
-    return _RANK[rule.effect], -quorum, deadline, rule.id

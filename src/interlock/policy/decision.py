@@ -71,7 +71,8 @@ def _default_deny(bundle: Bundle, judgement: Judgement) -> Decision:
     if nearest is None:
         reason = "No rule allows this call, and there is no rule that allows anything: ask the policy's owner."
         return _decision(bundle, judgement, "deny", reason)
-    owner = bundle.rule_by_id[nearest.rule].rule.owner
+    near_rule = bundle.rule(nearest.rule)
+    owner = near_rule.rule.owner if near_rule else "the policy's owner"
     reason = (
         f"No rule allows this call; the nearest is {nearest.rule!r}, which does not apply because "
         f"{nearest.clause}: change the call to fit, do something else, or ask {owner} for a rule."

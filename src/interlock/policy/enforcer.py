@@ -1,23 +1,29 @@
-"""Casbin: the one model, the rows, and the lock under which it decides.
+"""Casbin: the one model, the rows, and which of them decide a request.
 
 The matcher's functions get the opaque request and the id of the row's rule, and look up what the rule was
 compiled to; the other columns are the same rule for people to read. Nothing of a rule or a request is ever
 spliced into the matcher, which Casbin rewrites with regular expressions.
+
+A request is decided by a small enforcer with the rows that could match it. Such enforcers are kept by the rows
+that they have, so that the cost of a decision does not depend on the size of the policy.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 from importlib import metadata
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 import casbin
-from casbin.persist import Adapter
+from cachetools import LRUCache
 
 from interlock.errors import IntegrityError, PolicyError
+from interlock.policy.building import LOCK, builder
 from interlock.policy.compiled import CompiledRule
+from interlock.policy.index import RuleIndex
+from interlock.policy.matching import covers_resource, may_apply, offer
+from interlock.policy.rulebook import Rulebook
 from interlock.policy.view import RequestView
 
 MODEL: Final = """\
@@ -38,8 +44,14 @@ m = covers_call(r.request, p.id) && covers_subject(r.request, p.id) && covers_re
 
 PYCASBIN: Final = "2.8.0"
 
-_LOCK = threading.Lock()
-"""One for all enforcers: Casbin parses and filters warnings through interpreter-wide state."""
+KEPT_ROWS: Final = 65_536
+"""Rows in enforcers that are kept beside one set of all rules; the least used go first."""
+
+KEPT_SUBJECTS: Final = 16_384
+"""How many pairs of agent and person, with tenant and tool, are kept with the enforcer that decides for them."""
+
+EMPTY_ENFORCER: Final = 16
+"""What an enforcer weighs without its rows, in rows."""
 
 
 @lru_cache(maxsize=1)
@@ -69,50 +81,43 @@ def _version(name: str) -> str:
         return ""
 
 
-class _Rows(Adapter):  # type: ignore[misc]
-    """Hands the rows over as they are; Casbin's text formats would drop those that they do not know."""
+class Candidates(NamedTuple):
+    """Rules that could match a request, strongest first, and the enforcer that has them as rows."""
 
-    def __init__(self, rows: Sequence[list[str]]) -> None:
-        self.rows = rows
-
-    def load_policy(self, model: Any) -> None:
-        model["p"]["p"].policy.extend(self.rows)
+    positions: tuple[int, ...]
+    rules: tuple[CompiledRule, ...]
+    enforcer: casbin.Enforcer
 
 
-class _Enforcer(casbin.Enforcer):  # type: ignore[misc]
-    """Keeps the parsed matcher: parsing it for each call costs more than a decision, and `ast.parse` raises
-    now and then on Python 3.11 while another thread parses. If Casbin renames the hook, its own way remains.
-    """
-
-    def _get_expression(self, expr: str, functions: Any = None) -> Any:
-        kept = self.__dict__.setdefault("_kept_expressions", {})
-        if expr not in kept:
-            kept[expr] = casbin.Enforcer._get_expression(expr, functions)
-        return kept[expr]
+def _size(candidates: Candidates) -> int:
+    return len(candidates.rules) + EMPTY_ENFORCER
 
 
 class Pdp:
-    """The enforcer of one bundle."""
+    """Decides for one bundle: picks the rows that could match, and has Casbin decide among them."""
 
-    def __init__(self, ranked: Sequence[CompiledRule]) -> None:
-        """Build it from the rules, strongest first.
+    def __init__(self, book: Rulebook) -> None:
+        """Build it.
 
         Raises:
             PolicyError: the installation is ambiguous.
         """
         check_installation()
-        self._rules = {rule.id: rule for rule in ranked}
-        self.rows = [row_of(rule, priority) for priority, rule in enumerate(ranked)]
-        with _LOCK:
-            self._enforcer = _Enforcer(casbin.Enforcer.new_model(text=MODEL), _Rows(self.rows))
-            functions: tuple[Callable[..., bool], ...] = (
-                self.covers_call,
-                self.covers_subject,
-                self.covers_resource,
-                self.conditions_hold,
+        self._book = book
+        self._index = RuleIndex(book.heads)
+        self._rules: dict[str, CompiledRule] = {}
+        self._rows: dict[int, list[str]] = {}
+        self._by_rows: LRUCache[tuple[int, ...], Candidates] = LRUCache(KEPT_ROWS + 2 * len(book), getsizeof=_size)
+        self._by_subject: LRUCache[tuple[str, str, str, str], Candidates] = LRUCache(KEPT_SUBJECTS)
+        with LOCK:
+            self._build = builder(
+                MODEL, (self.covers_call, self.covers_subject, self.covers_resource, self.conditions_hold)
             )
-            for function in functions:
-                self._enforcer.add_function(function.__name__, function)
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """Every rule as Casbin's row, strongest first."""
+        return [row_of(rule, priority) for priority, rule in enumerate(self._book)]
 
     def deciding_rule(self, view: RequestView) -> CompiledRule | None:
         """The first row that matches, as Casbin finds it.
@@ -120,19 +125,72 @@ class Pdp:
         Raises:
             IntegrityError: Casbin's answer and its own row do not agree.
         """
-        with _LOCK:
-            allowed, row = self._enforcer.enforce_ex(view)
+        with LOCK:
+            candidates = self._candidates(view)
+            offer(view, candidates.rules)
+            allowed, row = candidates.enforcer.enforce_ex(view)
         rule = self._rules[row[1]] if row else None
         if allowed is not (rule is not None and rule.rule.effect != "deny"):
             raise IntegrityError(f"Casbin answers {allowed!r} and names {row!r}; nothing was allowed")
         return rule
 
-    # An empty policy makes Casbin call these with an empty id: no rule has it, so nothing is covered.
+    def candidates(self, view: RequestView) -> tuple[CompiledRule, ...]:
+        """All rules that could match the request, and some that do not, strongest first."""
+        with LOCK:
+            return self._candidates(view).rules
+
+    def near(self, view: RequestView, count: int, *, denying: bool) -> list[CompiledRule]:
+        """Rules that the request may come close to, at most so many, strongest first; all, if there are no more.
+
+        Taken first are those that it could match, then those of the same tool and agent, of the same tool, of the
+        same agent, any. How many are looked at does not depend on how many there are.
+
+        Args:
+            view: the request.
+            count: at most so many.
+            denying: whether rules count that grant nothing by themselves.
+        """
+        return [self._book[position] for position in sorted(self._near(view, count, denying))]
+
+    def _near(self, view: RequestView, count: int, denying: bool) -> Iterable[int]:
+        heads = self._book.heads
+        if len(heads) <= count:
+            return [position for position, head in enumerate(heads) if denying or head.grants]
+        with LOCK:
+            own = self._candidates(view).positions
+        found = dict.fromkeys(
+            [position for position in own[: 4 * count] if denying or heads[position].grants][:count]
+        )
+        for positions in self._index.near(view):
+            found |= dict.fromkeys(positions[: count - len(found)])
+        return found
+
+    def _candidates(self, view: RequestView) -> Candidates:
+        subject = (view.tenant, view.tool, view.request.agent, view.request.requester)
+        found = self._by_subject.get(subject)
+        if found is None:
+            positions = self._index.candidates(view)
+            found = self._by_rows.get(positions)
+            if found is None:
+                found = self._by_rows[positions] = self._made(positions)
+            self._by_subject[subject] = found
+        return found
+
+    def _made(self, positions: tuple[int, ...]) -> Candidates:
+        rules = tuple(self._book[position] for position in positions)
+        for position, rule in zip(positions, rules, strict=True):
+            if position not in self._rows:
+                self._rows[position] = row_of(rule, position)
+                self._rules[rule.id] = rule
+        return Candidates(positions, rules, self._build([self._rows[position] for position in positions]))
+
+    # Without a candidate Casbin calls these with an empty id: no rule has it, so nothing is covered.
 
     def covers_call(self, view: RequestView, rule_id: str) -> bool:
-        """Whether the rule is about this tool and action."""
+        """Whether the rule counts still, and is about this tool and action."""
         rule = self._rules.get(rule_id)
-        return rule is not None and rule.covers_tool(view) and rule.covers_action(view)
+        covered = rule is not None and rule.covers_tool(view) and rule.covers_action(view)
+        return covered and rule is not None and rule.covers_expiry(view)
 
     def covers_subject(self, view: RequestView, rule_id: str) -> bool:
         """Whether the rule is about this agent, person and tenant."""
@@ -143,12 +201,12 @@ class Pdp:
     def covers_resource(self, view: RequestView, rule_id: str) -> bool:
         """Whether the rule is about this resource."""
         rule = self._rules.get(rule_id)
-        return rule is not None and rule.covers_resource(view)
+        return rule is not None and covers_resource(rule, view)
 
     def conditions_hold(self, view: RequestView, rule_id: str) -> bool:
-        """Whether the rule's conditions hold, as far as its effect demands."""
+        """Whether the rule's conditions hold, as far as its effect demands, and a guardrail has what to guard."""
         rule = self._rules.get(rule_id)
-        return rule is not None and rule.outcome(view).hold
+        return rule is not None and rule.outcome(view).hold and may_apply(rule, view)
 
 
 def row_of(rule: CompiledRule, priority: int) -> list[str]:

@@ -1,29 +1,20 @@
-"""What every rule says about one request: Casbin's deciding rule, the others that match, the near ones."""
+"""What the rules say about one request: Casbin's deciding rule, the others that match, the near ones."""
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from interlock.errors import IntegrityError
 from interlock.policy.bundle import Bundle
 from interlock.policy.compiled import CompiledRule
+from interlock.policy.matching import CLAUSES, SUBJECT_AND_CALL, may_apply, resource_outcome
 from interlock.policy.view import RequestView
 from interlock.types.access import AccessRequest, NearestRule
 
-Covers = Callable[[CompiledRule, RequestView], bool]
-
-CLAUSES: tuple[tuple[str, Covers], ...] = (
-    ("tool", CompiledRule.covers_tool),
-    ("agent", CompiledRule.covers_agent),
-    ("requester", CompiledRule.covers_requester),
-    ("tenant", CompiledRule.covers_tenant),
-    ("action", CompiledRule.covers_action),
-    ("resource", CompiledRule.covers_resource),
-)
-"""In the order in which a failing one is named; the conditions come after them."""
+LOOKED_AT: Final = 16
+"""Rules that are looked at for each nearest one that is wanted. In a policy of no more, that is every rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +30,7 @@ class Judgement:
 
 
 def judge(bundle: Bundle, request: AccessRequest) -> Judgement:
-    """Have Casbin decide, and see what each rule says.
+    """Have Casbin decide, and see what each rule says that could match.
 
     Raises:
         InvalidInput: the request has no canonical form.
@@ -51,15 +42,15 @@ def judge(bundle: Bundle, request: AccessRequest) -> Judgement:
     deciding = bundle.pdp.deciding_rule(view)
     matched: list[CompiledRule] = []
     errors: list[str] = []
-    for rule in bundle.rules:
-        if not (rule.covers_tool(view) and all(covers(rule, view) for _, covers in CLAUSES[1:5])):
+    for rule in bundle.pdp.candidates(view):
+        if not all(covers(rule, view) for _, covers in SUBJECT_AND_CALL):
             continue
-        resource = rule.resource_outcome(view)
+        resource = resource_outcome(rule, view)
         errors += resource.errors
         if resource.hold:
             conditions = rule.outcome(view)
             errors += conditions.errors
-            if conditions.hold:
+            if conditions.hold and may_apply(rule, view):
                 matched.append(rule)
     if deciding is not (matched[0] if matched else None):
         raise IntegrityError("Casbin did not name the strongest rule that matches; nothing was allowed")
@@ -69,13 +60,16 @@ def judge(bundle: Bundle, request: AccessRequest) -> Judgement:
 def near_rules(bundle: Bundle, view: RequestView, *, count: int, denying: bool) -> tuple[NearestRule, ...]:
     """Rules that do not match, nearest first: those of which most clauses hold, the tool's counting first.
 
+    In a policy of more than `LOOKED_AT` rules for each that is wanted, only so many are looked at: those that the
+    index finds closest.
+
     Args:
         bundle: whose rules.
-        view: the request.
+        view: the request; already judged.
         count: at most so many.
-        denying: whether deny rules count; they are not near to allowing anything.
+        denying: whether rules count that grant nothing: those that deny, and guardrails.
     """
-    rules = (rule for rule in bundle.rules if denying or not rule.denies)
+    rules = bundle.pdp.near(view, LOOKED_AT * count, denying=denying)
     misses = [miss for rule in rules if (miss := _miss(rule, view)) is not None]
     # nlargest is stable: of equals, the stronger rule comes first
     return tuple(
@@ -96,16 +90,24 @@ def _miss(rule: CompiledRule, view: RequestView) -> _Miss | None:
     if failed:
         return _Miss(rule, failed[0], (len(CLAUSES) - len(failed), "tool" not in failed, 0))
     conditions = rule.outcome(view)
-    return None if conditions.hold else _Miss(rule, "when", (len(CLAUSES), True, conditions.passed))
+    if not conditions.hold:
+        return _Miss(rule, "when", (len(CLAUSES), True, conditions.passed))
+    if not may_apply(rule, view):
+        return _Miss(rule, "granted", (len(CLAUSES), True, conditions.passed + 1))
+    return None
 
 
 def _clause(rule: CompiledRule, failed: str, view: RequestView) -> str:
     request, own = view.request, rule.rule
     if failed == "when":
         return rule.outcome(view).failed
+    if failed == "granted":
+        return "no other rule allows or asks for this call, and a guardrail grants nothing by itself"
+    if failed == "expires":
+        return f"the rule expired on {own.expires}"
     if failed == "resource":
         # The resource carries argument values, which must not end in the ledger in the clear.
-        errors = rule.resource_outcome(view).errors
+        errors = resource_outcome(rule, view).errors
         return f"resource cannot be tested ({errors[0]})" if errors else f"resource is not {_any(own.resource)}"
     if failed == "requester" and not view.known:
         return f"requester {request.requester!r} is not a known user of tenant {request.tenant!r}"
