@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from itertools import islice
 from typing import Final
@@ -20,6 +20,8 @@ CLAUSES: Final = ("tool", "agent", "requester", "tenant", "action", "resource", 
 
 _MOST_STARTS: Final = 12
 _MOST_BASES: Final = 6
+_MOST_USUAL: Final = 4
+"""So many other tools are tried with arguments of their own."""
 _MOST_NAMES: Final = 32
 """So many other tools, agents, people, tenants, actions and resources are tried."""
 
@@ -30,6 +32,7 @@ class Probes:
 
     bundle: Bundle
     universe: Universe
+    _bases: dict[CompiledRule, list[CaseRequest]] = field(default_factory=dict, repr=False)
 
     def of(self, rule: CompiledRule, clauses: Collection[str] = CLAUSES) -> Iterator[CaseRequest]:
         """Known calls, requests that satisfy the rule, then neighbours that break one of `clauses`; each once."""
@@ -42,13 +45,18 @@ class Probes:
 
     def satisfying(self, rule: CompiledRule) -> list[CaseRequest]:
         """Requests that the rule covers and no stronger one, as far as such are found; the most usual first."""
+        if rule not in self._bases:
+            self._bases[rule] = self._satisfying(rule)
+        return self._bases[rule]
+
+    def _satisfying(self, rule: CompiledRule) -> list[CaseRequest]:
         fitting = Fitting(self.bundle, self.universe)
         fitted = [fitting.fitted(start, rule) for start in islice(self._starts(rule), _MOST_STARTS)]
         found = [*(fitting.unmasked(request, rule) for request in fitted), *fitted]
         return distinct(found, key=lambda request: request.model_dump_json())[:_MOST_BASES]
 
     def _of(self, rule: CompiledRule, clauses: Collection[str]) -> Iterator[CaseRequest]:
-        yield from self.universe.seeds
+        yield from (seed for seed in self.universe.seeds if names_tool(rule, seed.tool))
         bases = self.satisfying(rule)
         yield from bases
         for base in bases:
@@ -77,9 +85,10 @@ class Probes:
         fitting, parent = Fitting(self.bundle, self.universe), base.tool.rpartition(".")[0]
         beside = (f"{base.tool}.example", f"{base.tool}_other", f"{parent}.other" if parent else "other")
         others = [tool for tool in self.universe.tools if not names_tool(rule, tool)]
+        for tool in (*others[:_MOST_USUAL], *beside[:1]):
+            yield fitting.fitted(fitting.of_tool(base, tool), _any_tool(rule))
         for tool in (*others[:_MOST_NAMES], *beside):
             yield base.model_copy(update={"tool": tool})
-            yield fitting.fitted(fitting.of_tool(base, tool), _any_tool(rule))
 
     def _agents(self, base: CaseRequest, rule: CompiledRule) -> Iterator[CaseRequest]:
         for agent in Fitting(self.bundle, self.universe).agents(rule, covered=False)[:_MOST_NAMES]:

@@ -13,7 +13,7 @@ from interlock.policy.cases import CaseRequest
 from interlock.policy.compiled import CompiledRule
 from interlock.policy.decision import decide
 from interlock.policy.entries import Rule
-from interlock.policy.fitting import covers, view_of
+from interlock.policy.fitting import covers, names_tool, view_of
 from interlock.policy.probes import CLAUSES, Probes
 from interlock.policy.universe import Seed, Universe
 from interlock.types.access import AccessRequest, Decision
@@ -23,7 +23,9 @@ Differs = Literal["verdict", "terms", "rule"]
 again, by another rule."""
 
 _ORDER: Final[tuple[Differs, ...]] = ("verdict", "terms", "rule")
-_MOST_TRIED: Final = 2_000
+_MOST_TRIED: Final = 1_000
+_MOST_BETTER: Final = 40
+"""So many more are tried for a difference that matters more than the first one that was found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ def witness(
     seeds: Iterable[Seed] = (),
     tools: Mapping[str, ToolSchema] | None = None,
     least: Differs = "terms",
-    universe: Universe | None = None,
+    probes: Probes | None = None,
 ) -> Witness | None:
     """The first request found that the two policies decide differently; a different verdict counts before others.
 
@@ -61,21 +63,22 @@ def witness(
         seeds: known requests, so that what is made up looks like them.
         tools: schemas, from which arguments are made up for tools of which no request is known.
         least: the least difference that counts.
-        universe: what requests are made from, if the caller made it already.
+        probes: those of `before`, if the caller has them already; they know seeds and tools.
     """
-    made = universe or Universe.of((before, after), seeds, tools)
+    first = probes or Probes(before, Universe.of((before, after), seeds, tools))
     probed = list(rules) or changed_rules(before, after) or sorted({*before.rule_by_id, *after.rule_by_id})
     found: Witness | None = None
-    for tried, request in enumerate(_candidates(before, after, probed, made)):
-        if tried >= _MOST_TRIED:
-            break
+    left = _MOST_TRIED
+    for request in _candidates(first, after, probed):
+        left -= 1
         new = compared(before, after, request)
-        if new is None or _ORDER.index(new.differs) > _ORDER.index(least):
-            continue
-        if new.differs == "verdict":
-            return new
-        if found is None or _ORDER.index(new.differs) < _ORDER.index(found.differs):
-            found = new
+        if new is not None and _ORDER.index(new.differs) <= _ORDER.index(least):
+            if found is None:
+                left = min(left, _MOST_BETTER)
+            if found is None or _ORDER.index(new.differs) < _ORDER.index(found.differs):
+                found = new
+        if left <= 0 or (found is not None and found.differs == "verdict"):
+            break
     return found
 
 
@@ -122,22 +125,24 @@ def _substance(rule: Rule) -> Rule:
     return rule.model_copy(update={"owner": "", "note": "", "ticket": ""})
 
 
-def _candidates(before: Bundle, after: Bundle, rules: Collection[str], universe: Universe) -> Iterator[CaseRequest]:
+def _candidates(probes: Probes, after: Bundle, rules: Collection[str]) -> Iterator[CaseRequest]:
     """Requests that a changed rule covers in one of the two policies."""
+    before, others = probes.bundle, Probes(after, probes.universe)
     for name in rules:
         old, new = before.rule_by_id.get(name), after.rule_by_id.get(name)
         clauses = changed_clauses(old, new)
-        for bundle, rule in ((before, old), (after, new)):
-            if rule is not None:
-                for request in Probes(bundle, universe).of(rule, clauses):
-                    if touched(before, old, request) or touched(after, new, request):
-                        yield request
+        for made, rule in ((probes, old), (others, new)):
+            for request in made.of(rule, clauses) if rule is not None else ():
+                if touched(before, old, request) or touched(after, new, request):
+                    yield request
 
 
 def touched(bundle: Bundle, rule: CompiledRule | None, request: CaseRequest) -> bool:
     """Whether the rule could have a say in the decision."""
-    view = view_of(bundle, request) if rule is not None else None
-    return rule is not None and view is not None and covers(rule, view)
+    if rule is None or not names_tool(rule, request.tool):
+        return False
+    view = view_of(bundle, request)
+    return view is not None and covers(rule, view)
 
 
 def changed_clauses(old: CompiledRule | None, new: CompiledRule | None) -> tuple[str, ...]:
