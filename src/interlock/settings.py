@@ -50,6 +50,9 @@ class Settings(BaseSettings):
     policy_signed: bool = False
     """Whether workers refuse a policy that the policy's key did not sign. They also do where `policy.pub` is in
     the keys folder; with this, removing that file stops them."""
+    policy_shadow: str = ""
+    """Folder of a candidate policy that executors ask beside the one in force, relative to root; it changes no
+    outcome. Empty: the one that `interlock policy shadow DIR` named, if any."""
     sandbox_driver: Literal["docker", "in_process"] = "docker"
     """`in_process` runs tools without isolation; refused unless INTERLOCK_UNSAFE_IN_PROCESS names a test or
     a benchmark."""

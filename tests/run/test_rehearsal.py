@@ -202,9 +202,7 @@ def test_answers_come_from_the_one_who_knows(rehearse: Rehearse) -> None:
 def test_label_rules_need_traced_data(stores: Any, policy: Any) -> None:
     ledger, blobs = stores
     record(ledger, blobs, policy(READS), CALLS[:1])
-    traced = (
-        "  - {id: t, effect: deny, owner: s, when: [{attribute: arguments, label: untrusted}]}\n"
-    )
+    traced = "  - {id: t, effect: deny, owner: s, when: [{attribute: arguments, label: untrusted}]}\n"
     (one,) = recorded(ledger, blobs)
     assert isinstance(one, Recorded)
     with pytest.raises(Unanswered, match="where its arguments came from"):

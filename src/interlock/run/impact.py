@@ -136,6 +136,37 @@ class _Same:
     count: int = 0
     tools: set[str] = field(default_factory=set)
 
+    def told(self) -> Group:
+        found = self.found
+        return Group(
+            kind=found.kind,
+            widened=found.widened,
+            before=found.before,
+            after=found.after,
+            details=found.details,
+            count=self.count,
+            tools=tuple(sorted(self.tools)),
+            example=self.example,
+        )
+
+
+@dataclass
+class Grouping:
+    """Differences, sorted into groups as they come."""
+
+    _groups: dict[tuple[object, ...], _Same] = field(default_factory=dict)
+
+    def take(self, found: Difference, place: Place) -> None:
+        """One more."""
+        key = (found.kind, found.before.verdict, found.before.rule, found.after.verdict, found.after.rule)
+        same = self._groups.setdefault((*key, found.details), _Same(found, place))
+        same.count += 1
+        same.tools.add(place.tool)
+
+    def groups(self) -> tuple[Group, ...]:
+        """Newly allowed first, then newly asking, newly denied, other terms; the largest group first."""
+        return tuple(sorted((same.told() for same in self._groups.values()), key=_order))
+
 
 @dataclass
 class _Counting:
@@ -144,7 +175,7 @@ class _Counting:
     before: list[int] = field(default_factory=list)
     after: list[int] = field(default_factory=list)
     """The quorum of each decision that asks."""
-    groups: dict[tuple[object, ...], _Same] = field(default_factory=dict)
+    grouping: Grouping = field(default_factory=Grouping)
     undecided: int = 0
     undecided_first: list[Undecided] = field(default_factory=list)
 
@@ -159,19 +190,16 @@ class _Counting:
         self.before += _quorum(before)
         self.after += _quorum(after)
         if found := difference(before, after):
-            key = (found.kind, before.verdict, before.rule, after.verdict, after.rule, found.details)
-            same = self.groups.setdefault(key, _Same(found, place_of(record)))
-            same.count += 1
-            same.tools.add(record.request.tool)
+            self.grouping.take(found, place_of(record))
 
     def result(self, candidate: Bundle) -> Impact:
-        groups = sorted(map(_group, self.groups.values()), key=_order)
+        groups = self.grouping.groups()
         return Impact(
             candidate=candidate.digest,
             decisions=self.decisions,
             changed=sum(group.count for group in groups),
             widened=sum(group.count for group in groups if group.widened),
-            groups=tuple(groups),
+            groups=groups,
             before=Cost(asks=len(self.before), approvals=sum(self.before)),
             after=Cost(asks=len(self.after), approvals=sum(self.after)),
             unknown_terms=self.unknown_terms,
@@ -196,20 +224,6 @@ def _quorum(one: Side) -> list[int]:
     if one.verdict != "ask":
         return []
     return [one.terms.route.quorum if one.terms and one.terms.route else 1]
-
-
-def _group(same: _Same) -> Group:
-    found = same.found
-    return Group(
-        kind=found.kind,
-        widened=found.widened,
-        before=found.before,
-        after=found.after,
-        details=found.details,
-        count=same.count,
-        tools=tuple(sorted(same.tools)),
-        example=same.example,
-    )
 
 
 def _order(group: Group) -> tuple[int, bool, int, str, str]:

@@ -46,28 +46,35 @@ def _found(own: Settings, folder: Path, names: list[str], since: datetime | None
     from interlock.policy import load_bundle
     from interlock.run.impact import impact
     from interlock.run.rehearsal import Bundles, recorded
+    from interlock.run.renewal import Renewal
 
     candidate = load_bundle(folder)
     with opened(own) as (ledger, blobs):
         records = recorded(ledger, blobs, runs=runs_of(ledger, names), since=since)
-        return impact(candidate, records, Bundles(blobs), instead_of=bundle_of(own) if now else None)
+        present = bundle_of(own) if now else None
+        return impact(candidate, records, Bundles(blobs), answer=Renewal(ledger, blobs), instead_of=present)
 
 
-def tell(found: Impact, decided: str = "decided again") -> None:
-    """Print an impact: one line a group, an example beneath each."""
-    for group in found.groups:
+def tell_groups(groups: tuple[Group, ...]) -> None:
+    """Print differences: one line a group, an example beneath each."""
+    for group in groups:
         say.line(f"{group.kind} {group.count}: {_change(group)}", style="bold red" if group.widened else "")
         example = group.example
         say.line(
             f"    {example.tool} by {example.agent} for {example.requester}: "
             f"interlock policy explain {example.run} {example.call}"
         )
+
+
+def tell(found: Impact) -> None:
+    """Print an impact: differences, what could not be decided, and what it costs people."""
+    tell_groups(found.groups)
     for one in found.undecided_first:
         say.line(f"cannot be decided again: {one.run} {one.call}: {one.problem}", style="red")
     if found.unknown_terms:
         say.line(f"{found.unknown_terms} only by verdict: the policy that decided them cannot be read here")
     say.line(
-        f"{found.decisions} {decided}: {found.changed} change, {found.widened} of them widen"
+        f"{found.decisions} decided again: {found.changed} change, {found.widened} of them widen"
         + (f"; {found.undecided} cannot be" if found.undecided else ""),
         style="bold",
     )
