@@ -45,6 +45,13 @@ def find_argument(parameters: Schema, name: str) -> tuple[Schema | None, str]:
     return schema, ""
 
 
+def closed_values(parameters: Schema, name: str) -> bool:
+    """Whether the argument has one of a few values: an enumeration, true or false, null."""
+    schema, _ = find_argument(parameters, name)
+    options = list(_options(schema, parameters)) if schema else []
+    return bool(options) and all(_values(option) or option.get("type") in ("boolean", "null") for option in options)
+
+
 def _is_open(schema: Schema) -> bool:
     return schema.get("type", "object") == "object" and schema.get("additionalProperties", True) is not False
 

@@ -35,7 +35,7 @@ def check_references(
         images: names of all sandbox images.
         workflows: names of all workflows; empty: conditions on the workflow are not checked.
     """
-    problems = [*_people(bundle, agents), *_routes(bundle), *_profiles(bundle, images, tools)]
+    problems = [*_people(bundle, agents), *route_problems(bundle), *_profiles(bundle, images, tools)]
     for rule in bundle.rules:
         found = [
             *_agents(rule, agents),
@@ -63,6 +63,11 @@ def _people(bundle: Bundle, agents: Collection[str]) -> Iterator[Problem]:
                 source = bundle.sources[f"{kind}s:{name}"]
                 said = f"{kind} {name!r}: unknown agent {member!r}{did_you_mean(agent, agents)}"
                 yield Problem(source, said, "unknown-name")
+
+
+def route_problems(bundle: Bundle) -> list[Problem]:
+    """Routes that nobody can satisfy, or not everybody who may ask."""
+    return list(_routes(bundle))
 
 
 def _routes(bundle: Bundle) -> Iterator[Problem]:

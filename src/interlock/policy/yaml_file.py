@@ -50,9 +50,17 @@ class YamlFile:
 
 def read_yaml(path: Path, label: str) -> YamlFile:
     """Read `path`. What is wrong with it is in `problems`, and then `value` is incomplete."""
+    try:
+        return parse_yaml(path.read_bytes(), label)
+    except OSError as error:
+        said = f"cannot be read: {' '.join(str(error).split())}"
+        return YamlFile(label, problems=[Problem(f"{label}:1", said)])
+
+
+def parse_yaml(data: bytes, label: str) -> YamlFile:
+    """The same for the bytes of a file."""
     found = YamlFile(label)
     try:
-        data = path.read_bytes()
         if len(data) > MAX_FILE_BYTES:
             raise ValueError(f"{len(data)} bytes, the limit is {MAX_FILE_BYTES}")
         node = YAML(typ="safe", pure=True).compose(data.decode("utf-8"))
@@ -61,7 +69,7 @@ def read_yaml(path: Path, label: str) -> YamlFile:
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         found.problems.append(Problem(f"{label}:{line}", f"not YAML: {error.problem or error.context}"))
-    except (YAMLError, OSError, ValueError, RecursionError) as error:
+    except (YAMLError, ValueError, RecursionError) as error:
         found.problems.append(Problem(f"{label}:1", f"cannot be read: {' '.join(str(error).split())}"))
     return found
 
