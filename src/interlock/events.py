@@ -19,7 +19,7 @@ from interlock.errors import IntegrityError
 from interlock.types.access import NearestRule, Verdict
 from interlock.types.approval import ApprovalVerdict, RequestKind
 from interlock.types.call import Artifact, CallStatus, Refusal
-from interlock.types.names import Digest, RunId, SubjectName
+from interlock.types.names import Digest, OptionalDigest, RunId, SubjectName
 
 VERSION: Final = 1
 GENESIS: Final = digest_bytes(b"interlock run chain, version 1")
@@ -31,8 +31,6 @@ Time = Annotated[
     ),
 ]
 """Aware UTC; microseconds are always written, so that equal times have equal bytes."""
-
-OptionalDigest = Digest | Literal[""]
 
 
 class EventBase(BaseModel):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from interlock.cli.scratch import ScratchBlobs
+from interlock.scratch import ScratchBlobs
 from interlock.digest import canonical
 from interlock.errors import IntegrityError, InvalidInput
 from interlock.run import files

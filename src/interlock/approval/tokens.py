@@ -16,7 +16,7 @@ from interlock.errors import TokenRejected
 from interlock.signing import Signer, Verifier, unverified
 from interlock.types.access import Closed
 from interlock.types.approval import ApprovalVerdict, RequestKind
-from interlock.types.names import Digest, RunId, SubjectName
+from interlock.types.names import Digest, OptionalDigest, RunId, SubjectName
 
 
 def _nonce() -> str:
@@ -82,7 +82,7 @@ class RequesterClaims(Claims):
     workflow: str
     manifest: Digest
     input: Digest
-    workspace: Digest | Literal[""]
+    workspace: OptionalDigest
 
 
 class ApprovalClaims(Claims):
@@ -93,11 +93,11 @@ class ApprovalClaims(Claims):
     request: str
     about: RequestKind
     verdict: ApprovalVerdict
-    call: Digest | Literal[""]
+    call: OptionalDigest
     """The call digest (or the question's digest) that the person was shown."""
-    bundle: Digest | Literal[""] = ""
+    bundle: OptionalDigest = ""
     """The policy bundle under which they were asked."""
-    edited: Digest | Literal[""] = ""
+    edited: OptionalDigest = ""
     """For `edit`: digest of the new arguments."""
     message: str = Field(default="", max_length=20_000)
     """For `reject` and `respond`: what the agent reads."""

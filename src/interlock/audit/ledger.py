@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final
 
 from sqlalchemy import Connection, insert, select
 
@@ -33,6 +33,9 @@ from interlock.events import CallDecided, Event, check_chain
 from interlock.signing import Signer
 from interlock.types.approval import RequestState
 from interlock.types.names import Digest
+
+BUNDLE: Final = "bundle"
+"""Kind of the only rows that `remembered` gets."""
 
 _PAGE: Final = 1_000
 
@@ -196,19 +199,18 @@ class Ledger:
 
     def remember_bundle(self, digest: Digest) -> None:
         """Note a policy bundle that the executor loaded itself from permissions/."""
-        self._remember("bundle", digest)
+        if self.knows_bundle(digest):
+            return
+        with self._store.write() as connection:
+            self._store.lock(connection, f"remembered {digest}")
+            if not _is_remembered(connection, digest):
+                row = {"kind": BUNDLE, "digest": digest, "remembered_at": iso(now())}
+                connection.execute(insert(remembered), row)
 
     def knows_bundle(self, digest: Digest) -> bool:
         """Whether an executor ever loaded this bundle itself."""
-        return self._knows("bundle", digest)
-
-    def remember_manifest(self, digest: Digest) -> None:
-        """Note a manifest that the executor compiled itself."""
-        self._remember("manifest", digest)
-
-    def knows_manifest(self, digest: Digest) -> bool:
-        """Whether an executor ever compiled this manifest itself."""
-        return self._knows("manifest", digest)
+        with self._store.read() as connection:
+            return _is_remembered(connection, digest)
 
     def alarm(self, run: str, kind: str, detail: str) -> None:
         """Keep an alarm; the same one again changes nothing."""
@@ -255,19 +257,6 @@ class Ledger:
         checkpoint_.store(connection, signed)
         return signed
 
-    def _remember(self, kind: Literal["bundle", "manifest"], digest: Digest) -> None:
-        if self._knows(kind, digest):
-            return
-        with self._store.write() as connection:
-            self._store.lock(connection, f"remembered {digest}")
-            if not _is_remembered(connection, kind, digest):
-                row = {"kind": kind, "digest": digest, "remembered_at": iso(now())}
-                connection.execute(insert(remembered), row)
-
-    def _knows(self, kind: Literal["bundle", "manifest"], digest: Digest) -> bool:
-        with self._store.read() as connection:
-            return _is_remembered(connection, kind, digest)
-
     @contextmanager
     def _alarmed(self, run: str) -> Iterator[Connection]:
         """A writing transaction; what it finds alarming is kept after it was rolled back."""
@@ -282,6 +271,6 @@ class Ledger:
             raise found.error from found.__cause__
 
 
-def _is_remembered(connection: Connection, kind: str, digest: Digest) -> bool:
-    query = select(remembered.c.digest).where(remembered.c.kind == kind, remembered.c.digest == digest)
+def _is_remembered(connection: Connection, digest: Digest) -> bool:
+    query = select(remembered.c.digest).where(remembered.c.kind == BUNDLE, remembered.c.digest == digest)
     return connection.execute(query).first() is not None

@@ -11,9 +11,9 @@ from interlock.cli.session import bundle_of
 from interlock.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from interlock.cli.scratch import ScratchBlobs
     from interlock.definitions import Manifest, ToolEntry
     from interlock.policy import Bundle
+    from interlock.scratch import ScratchBlobs
     from interlock.settings import Settings
     from interlock.types.access import AccessRequest
 

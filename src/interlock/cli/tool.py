@@ -12,8 +12,8 @@ app = group("See the project's tools, and try one.")
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
     """List tools: what each does, on what, with which effects."""
-    from interlock.cli.scratch import ScratchBlobs
     from interlock.run.compilation import compiled
+    from interlock.scratch import ScratchBlobs
 
     with say.working("compiling the tools", quiet=as_json):
         tools = compiled(settings(), ScratchBlobs()).tools

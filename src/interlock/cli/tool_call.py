@@ -20,8 +20,8 @@ from interlock.errors import InvalidInput, Refused
 
 if TYPE_CHECKING:
     from interlock.cli.asked import Asked
-    from interlock.cli.scratch import ScratchBlobs
     from interlock.sandbox import SandboxResult
+    from interlock.scratch import ScratchBlobs
     from interlock.settings import Settings
 
 
@@ -44,7 +44,7 @@ def call(
     does not run here: start a run. Exit 1: denied, or the tool failed.
     """
     from interlock.cli.asked import ask_about
-    from interlock.cli.scratch import ScratchBlobs
+    from interlock.scratch import ScratchBlobs
 
     own, blobs = settings(), ScratchBlobs()
     values = json_object(arguments, "--arguments")

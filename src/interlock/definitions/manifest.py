@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, JsonValue, model_validator
 from interlock.definitions.tool import Effects, Flow, WorkspaceUse
 from interlock.digest import digest_of
 from interlock.types.access import Closed
-from interlock.types.names import Digest, Name, ToolName
+from interlock.types.names import Digest, Name, OptionalDigest, ToolName
 
 RESERVED_LABELS: Final = frozenset({"requester", "model", "approver"})
 """Labels that only the engine gives: a value of the run's input, of no known origin, from an approver."""
@@ -77,7 +77,7 @@ class AgentEntry(Closed):
     """Blob of the prompt's text."""
     graph: Digest
     """Digest over the source of the graph: the agent's own file, or the engine's standard loop."""
-    playbook: Digest | Literal[""] = ""
+    playbook: OptionalDigest = ""
     """Blob of the scripted model's playbook, where there is one."""
     model: str
     tools: tuple[ToolName, ...]

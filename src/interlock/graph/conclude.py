@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from langchain_core.messages import AIMessage, BaseMessage
 from temporalio import activity, workflow
@@ -15,7 +15,7 @@ from interlock.graph.prepare import ACTIVITY
 from interlock.graph.services import Services, services
 from interlock.graph.transcript import append_each
 from interlock.types.access import Closed
-from interlock.types.names import Digest
+from interlock.types.names import Digest, OptionalDigest
 
 NAME: Final = "interlock.conclude"
 OPTIONS: Final = {key: value for key, value in ACTIVITY.items() if key != "execute_in"}
@@ -35,7 +35,7 @@ class Concluded(Closed):
     """Where the end is stored."""
 
     result: Digest
-    transcript: Digest | Literal[""]
+    transcript: OptionalDigest
     """Head of the transcript; empty for no messages."""
 
 

@@ -13,7 +13,7 @@ from typing import Final, Literal, Protocol
 from pydantic import Field, JsonValue
 
 from interlock.types.access import Closed
-from interlock.types.names import Digest
+from interlock.types.names import Digest, OptionalDigest
 
 ResultStatus = Literal["ok", "error", "refused", "unknown"]
 """ok: the tool returned. error: it ran and failed, or the call could not be read. refused: it did not run, and
@@ -40,7 +40,7 @@ class CallResult(Closed):
     model_call_id: str
     tool: str
     status: ResultStatus
-    output: Digest | Literal[""] = ""
+    output: OptionalDigest = ""
     """Blob with the text that the model reads."""
     text: str = ""
     """Refusals and errors, which have no blob; beside an output: a note that the model reads before it."""
@@ -52,7 +52,7 @@ class ModelReply(Closed):
     head: Digest
     """Transcript head with the reply."""
     calls: tuple[ProposedCall, ...] = ()
-    final: Digest | Literal[""] = ""
+    final: OptionalDigest = ""
     """Blob of the final answer's text; empty while there are calls to make."""
     input_tokens: int = Field(default=0, ge=0)
     output_tokens: int = Field(default=0, ge=0)

@@ -17,7 +17,7 @@ from pydantic import JsonValue
 from interlock.definitions.agent import AgentDefinition
 from interlock.definitions.manifest import AgentEntry, Manifest, ToolEntry, ToolSchema
 from interlock.digest import canonical, digest_bytes
-from interlock.errors import IntegrityError, ProjectError, Refused
+from interlock.errors import ProjectError, Refused
 from interlock.graph.conclude import Concluded, Ending, store
 from interlock.graph.draw import mermaid
 from interlock.graph.drive import drive
@@ -29,8 +29,8 @@ from interlock.graph.registry import register
 from interlock.graph.scripted import NAME, ScriptedModel
 from interlock.graph.services import OVERRIDE, Services
 from interlock.graph.task import AgentOutcome, AgentTask
+from interlock.scratch import ScratchBlobs
 from interlock.settings import Settings
-from interlock.types.names import Digest
 
 TIME_S: Final = 10.0
 MAX_REPLIES: Final = 25
@@ -64,7 +64,7 @@ def smoke(agent: AgentDefinition, builder: Graph | None = None, *, time_s: float
 class _Trial:
     def __init__(self, agent: AgentDefinition, builder: Graph) -> None:
         self.agent, self.builder = agent, builder
-        self.gate, self.blobs = _Gate(), _Blobs()
+        self.gate, self.blobs = _Gate(), ScratchBlobs()
         self.problem = ""
 
     def run(self) -> None:
@@ -129,32 +129,12 @@ class _Gate:
         return "yes"
 
 
-class _Blobs:
-    """A blob store in memory."""
-
-    def __init__(self) -> None:
-        self.content: dict[str, bytes] = {}
-
-    def put(self, data: bytes) -> Digest:
-        digest = digest_bytes(data)
-        self.content[digest] = data
-        return digest
-
-    def get(self, digest: Digest) -> bytes:
-        if digest not in self.content:
-            raise IntegrityError(f"no blob {digest}")
-        return self.content[digest]
-
-    def has(self, digest: Digest) -> bool:
-        return digest in self.content
-
-
 def _model(agent: AgentDefinition) -> ScriptedModel:
     first = (Turn(say="A call.", calls=(PlaybookCall(tool=agent.tools[0]),)),) if agent.tools else ()
     return ScriptedModel(turns=(*first, Turn(say="Done.")), source="the trial run")
 
 
-def _manifest(agent: AgentDefinition, blobs: _Blobs) -> Manifest:
+def _manifest(agent: AgentDefinition, blobs: ScratchBlobs) -> Manifest:
     prompt = blobs.put(agent.prompt.encode())
     entry = AgentEntry(
         source=_NOTHING,

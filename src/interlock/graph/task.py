@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import JsonValue
 
 from interlock.types.access import Closed
-from interlock.types.names import Digest
+from interlock.types.names import Digest, OptionalDigest
 
 
 class AgentTask(Closed):
@@ -26,9 +26,9 @@ class AgentOutcome(Closed):
     """How an agent came to its end."""
 
     status: Literal["completed", "failed"]
-    result: Digest | Literal[""] = ""
+    result: OptionalDigest = ""
     """Blob of the final answer."""
-    transcript: Digest | Literal[""] = ""
+    transcript: OptionalDigest = ""
     """Head of the transcript."""
     detail: str = ""
     """Why it failed."""

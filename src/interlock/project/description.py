@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from pydantic import Field, JsonValue, ValidationError
 
@@ -20,7 +20,7 @@ from interlock.project.mount import CODE_FOLDERS
 from interlock.project.problem import Problem
 from interlock.project.snapshot import Snapshot, take_snapshot
 from interlock.types.access import Closed
-from interlock.types.names import Digest, Name
+from interlock.types.names import Digest, Name, OptionalDigest
 
 TIMEOUT_S: Final = 60
 """Seconds that importing all agents and workflows may take."""
@@ -61,7 +61,7 @@ class ProjectDescription(Closed):
     agents: dict[Name, AgentDescription] = Field(default_factory=dict)
     workflows: dict[Name, WorkflowDescription] = Field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
-    content: Digest | Literal[""] = ""
+    content: OptionalDigest = ""
     """Digest of the files of agents/ and workflows/ that were imported."""
 
 

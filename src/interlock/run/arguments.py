@@ -6,11 +6,24 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
+from pydantic import JsonValue
 
 from interlock.digest import canonical, parse
 from interlock.errors import InvalidInput
 from interlock.types.blobs import Blobs
 from interlock.types.names import Digest
+
+
+def check_value(schema: dict[str, Any], value: JsonValue, *, root: str, next_step: str) -> None:
+    """Check a value against a JSON Schema.
+
+    Raises:
+        InvalidInput: names the place in the value, or `root` for all of it, and the reason.
+    """
+    error = best_match(Draft202012Validator(schema).iter_errors(value))
+    if error is not None:
+        place = ".".join(str(part) for part in error.absolute_path) or root
+        raise InvalidInput(f"{place}: {error.message[:500]}", next_step=next_step)
 
 
 def normalise(schema: dict[str, Any], arguments: dict[str, Any]) -> dict[str, Any]:
@@ -20,11 +33,8 @@ def normalise(schema: dict[str, Any], arguments: dict[str, Any]) -> dict[str, An
         InvalidInput: names the argument, the reason, and what the tool takes.
     """
     canonical(arguments)
-    error = best_match(Draft202012Validator(schema).iter_errors(arguments))
-    if error is not None:
-        place = ".".join(str(part) for part in error.absolute_path) or "arguments"
-        known = ", ".join(schema.get("properties", {})) or "no arguments"
-        raise InvalidInput(f"{place}: {error.message[:500]}", next_step=f"the tool takes {known}")
+    known = ", ".join(schema.get("properties", {})) or "no arguments"
+    check_value(schema, arguments, root="arguments", next_step=f"the tool takes {known}")
     defaults = {name: part["default"] for name, part in schema.get("properties", {}).items() if "default" in part}
     return {**defaults, **arguments}
 

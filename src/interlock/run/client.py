@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeVar
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
 from pydantic import JsonValue
 from temporalio.client import (
     Client,
@@ -34,10 +32,11 @@ from interlock.approval import (
     lifetime,
     lifetime_until,
 )
-from interlock.audit import ApprovalRow, Ledger
+from interlock.audit import ApprovalRow
 from interlock.definitions import Manifest
 from interlock.digest import canonical, digest_of
 from interlock.errors import Conflict, InterlockError, InvalidInput, Refused, TokenRejected, Unreachable
+from interlock.run.arguments import check_value
 from interlock.run.catalogue import Scope, known
 from interlock.run.contracts import (
     AGENT_RUN,
@@ -54,7 +53,6 @@ from interlock.types.approval import ApprovalVerdict
 from interlock.types.blobs import Blobs
 
 T = TypeVar("T")
-Verb = Literal["pause", "resume", "cancel"]
 
 _ERRORS: dict[str, type[InterlockError]] = {
     kind.__name__: kind for kind in (Conflict, InvalidInput, Refused, TokenRejected, Unreachable)
@@ -92,7 +90,12 @@ class RunClient:
             known(workflow, {**manifest.agents, **manifest.workflows}, "workflow or agent")
         Scope.of(manifest, workflow, value)
         if workflow != AGENT_RUN:
-            _check_input(manifest.workflows[workflow].input_schema, value)
+            check_value(
+                manifest.workflows[workflow].input_schema,
+                value,
+                root="input",
+                next_step="see interlock check, or the workflow's file",
+            )
         run = run or f"{workflow}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}".replace("_", "-")
         digest = self.blobs.put(canonical(manifest.as_hashed()))
         claims = RequesterClaims(
@@ -223,15 +226,6 @@ async def obstacles(temporal: Client, run: str) -> list[str]:
     ]
 
 
-def _check_input(schema: dict[str, Any], value: JsonValue) -> None:
-    error = best_match(Draft202012Validator(schema).iter_errors(value)) if schema else None
-    if error is not None:
-        place = ".".join(str(part) for part in error.absolute_path) or "input"
-        raise InvalidInput(
-            f"{place}: {error.message[:500]}", next_step="see interlock check, or the workflow's file"
-        )
-
-
 async def _asked(awaitable: Awaitable[T], run: str) -> T:
     """Await a call to Temporal; what the workflow refused becomes the engine's own error again."""
     try:
@@ -246,12 +240,3 @@ async def _asked(awaitable: Awaitable[T], run: str) -> T:
         raise Unreachable(
             f"Temporal did not answer: {error.message}", next_step="are the workers running? interlock doctor"
         ) from error
-
-
-def open_ledger(settings: Settings) -> Ledger:
-    """The ledger, for reading.
-
-    Raises:
-        LedgerUnavailable: it is not there.
-    """
-    return Ledger(settings.effective_ledger_url, read_only=True)

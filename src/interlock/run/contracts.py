@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, Field, JsonValue
 
 from interlock.types.access import Closed, Decision
 from interlock.types.call import Artifact, CallStatus, ToolCall
-from interlock.types.names import Digest, RunId, SubjectName, ToolName
+from interlock.types.names import Digest, OptionalDigest, RunId, SubjectName, ToolName
 
 AGENT_RUN: Final = "agent_run"
 """The built-in workflow that runs one agent on one task."""
@@ -21,8 +21,6 @@ ASK_TOOL: Final = "interlock.ask"
 SETTLE_TOOL: Final = "interlock.settle"
 """The built-in call by which a person settles an unknown outcome; a rule must route it."""
 BUILT_IN_TOOLS: Final = (ASK_TOOL, SETTLE_TOOL)
-
-OptionalDigest = Digest | Literal[""]
 
 
 class RunInput(Closed):

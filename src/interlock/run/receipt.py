@@ -7,11 +7,11 @@ from typing import Final, Self
 from pydantic import ValidationError
 
 from interlock.errors import TokenRejected
-from interlock.events import OptionalDigest, Time
+from interlock.events import Time
 from interlock.signing import Signer, Verifier
 from interlock.types.access import Closed
 from interlock.types.call import Artifact, CallStatus
-from interlock.types.names import Digest, RunId
+from interlock.types.names import Digest, OptionalDigest, RunId
 
 RECEIPT: Final = "interlock-receipt"
 

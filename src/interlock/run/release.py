@@ -16,32 +16,12 @@ from interlock.definitions import Manifest
 from interlock.digest import canonical, digest_bytes, parse
 from interlock.errors import IntegrityError, InvalidInput
 from interlock.run.compilation import compiled
+from interlock.scratch import ScratchBlobs
 from interlock.settings import Settings
 from interlock.types.blobs import Blobs
-from interlock.types.names import Digest
 
 MAX_BYTES: Final = 64 * 1024 * 1024
 _FORMAT: Final = "interlock-release-1"
-
-
-class _Kept:
-    """A blob store in memory: what compiling keeps."""
-
-    def __init__(self) -> None:
-        self.content: dict[Digest, bytes] = {}
-
-    def put(self, data: bytes) -> Digest:
-        digest = digest_bytes(data)
-        self.content[digest] = data
-        return digest
-
-    def get(self, digest: Digest) -> bytes:
-        if digest not in self.content:
-            raise IntegrityError(f"blob {digest} is absent")
-        return self.content[digest]
-
-    def has(self, digest: Digest) -> bool:
-        return digest in self.content
 
 
 def release(settings: Settings) -> bytes:
@@ -50,7 +30,7 @@ def release(settings: Settings) -> bytes:
     Raises:
         ProjectError, PolicyError, SandboxUnavailable: see `compiled`.
     """
-    kept = _Kept()
+    kept = ScratchBlobs()
     manifest = compiled(settings, kept)
     blobs = {digest: base64.b64encode(data).decode() for digest, data in kept.content.items()}
     return canonical({"format": _FORMAT, "manifest": manifest.digest, "blobs": blobs}, max_bytes=MAX_BYTES)

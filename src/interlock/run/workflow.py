@@ -72,7 +72,6 @@ class Workflow:
     def __init__(self) -> None:
         self._context: RunContext | None = None
         self._body: asyncio.Task[AgentOutcome | None] | None = None
-        self._cancelled_by = ""
 
     async def steps(self, task: Any) -> AgentOutcome | None:
         """What the workflow does. `task` is the run's input, as the decorator's `input` model if it has one."""
@@ -121,15 +120,15 @@ class Workflow:
         except BaseException as error:
             if self._evicted(error):
                 raise
-            cancelled = is_cancelled_exception(error) and not self._cancelled_by
+            cancelled = is_cancelled_exception(error) and not run.controls.cancelled
             status = "cancelled" if is_cancelled_exception(error) or run.stopping else "failed"
             detail = "" if status == "cancelled" else _text(error)
         # Whatever was begun or accepted is recorded before the last event, never after it.
         await run.settled()
         await asyncio.shield(temporal.wait_condition(temporal.all_handlers_finished))
-        if self._cancelled_by:  # whatever else came of it: of a killed executor's call it is a failure
+        if run.controls.cancelled:  # whatever else came of it: of a killed executor's call it is a failure
             status, detail = "cancelled", ""
-        if status == "cancelled" and not self._cancelled_by:
+        if status == "cancelled" and not run.controls.cancelled:
             run.chain.record(RunCancelled, by="temporal", reason="cancelled through Temporal, which proves nobody")
         ended = await self._end(status, outcome, detail)  # type: ignore[arg-type]
         if cancelled:
@@ -173,7 +172,7 @@ class Workflow:
             raise ApplicationError(str(error), type=type(error).__name__, non_retryable=True) from error
         run.controls.take(claims)
         if claims.verb == "cancel":
-            self._cancelled_by, run.stopping = claims.sub, True
+            run.stopping = True
             run.chain.record(RunCancelled, by=claims.sub, token=control.token, reason=claims.reason)
             if self._body is not None:
                 self._body.cancel()

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from interlock.types.access import Closed, Route
-from interlock.types.names import Digest, RunId, SubjectName
+from interlock.types.names import OptionalDigest, RunId, SubjectName
 
 ApprovalVerdict = Literal["approve", "edit", "reject", "respond"]
 """approve: run it as shown. edit: run this other call instead, decided anew. reject: do not run it, and tell
@@ -27,9 +27,9 @@ class ApprovalRequest(Closed):
     run: RunId
     kind: RequestKind
     call_id: str = ""
-    call_digest: Digest | Literal[""] = ""
+    call_digest: OptionalDigest = ""
     """What an approval binds to. For a question: the digest of the question's bytes."""
-    subject: Digest | Literal[""] = ""
+    subject: OptionalDigest = ""
     """Blob of the call's arguments or of the question: what the approver is shown."""
     rule: str = ""
     """The rule that asked."""

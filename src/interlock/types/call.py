@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from interlock.types.access import Closed
-from interlock.types.names import Digest, RunId, SubjectName, ToolName
+from interlock.types.names import Digest, OptionalDigest, RunId, SubjectName, ToolName
 
 CallStatus = Literal["ok", "error", "timeout", "out_of_memory", "output_limit", "killed", "protocol", "cancelled"]
 """How a call ended in the sandbox. ok: the tool returned. error: it raised or gave back what its result type
@@ -31,7 +31,7 @@ class ToolCall(Closed):
     """Digest of the tool's source file as the manifest pins it."""
     arguments: Digest
     """Digest of the normalised arguments' canonical bytes."""
-    workspace: Digest | Literal[""]
+    workspace: OptionalDigest
     """Digest of the workspace tree that the call starts from: an approval binds to these exact files."""
 
     def as_hashed(self) -> dict[str, Any]:

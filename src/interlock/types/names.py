@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import StringConstraints
 
@@ -27,5 +27,5 @@ SubjectName = Annotated[str, StringConstraints(pattern=SUBJECT_PATTERN)]
 RunId = Annotated[str, StringConstraints(pattern=RUN_PATTERN)]
 """The id of a run: Temporal's workflow id."""
 
-NO_DIGEST: Final = ""
-"""Stands where a digest is optional: no workspace, no result."""
+OptionalDigest = Digest | Literal[""]
+"""Empty: there is none: no workspace, no result."""

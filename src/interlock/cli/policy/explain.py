@@ -78,7 +78,7 @@ def _recorded(run: str, call: str, under: Path | None) -> tuple[Bundle, AccessRe
 
 def _about(tool: str, agent: str, user: str, arguments: str, workflow: str) -> tuple[Bundle, AccessRequest]:
     from interlock.cli.asked import ask_about
-    from interlock.cli.scratch import ScratchBlobs
+    from interlock.scratch import ScratchBlobs
 
     values = json_object(arguments, "--arguments")
     asked = ask_about(

@@ -54,8 +54,8 @@ class Surveyed:
 
 
 def _manifest() -> Manifest | None:
-    from interlock.cli.scratch import ScratchBlobs
     from interlock.run.compilation import compiled
+    from interlock.scratch import ScratchBlobs
 
     try:
         return compiled(settings(), ScratchBlobs())

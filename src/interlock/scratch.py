@@ -1,4 +1,4 @@
-"""Blobs in memory, for commands that compile or try something and record nothing."""
+"""Blobs in memory: for whatever compiles or tries something and records nothing."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ class ScratchBlobs:
     """Implements `interlock.types.Blobs`; gone with the process."""
 
     def __init__(self) -> None:
-        self._kept: dict[Digest, bytes] = {}
+        self.content: dict[Digest, bytes] = {}
 
     def put(self, data: bytes) -> Digest:
         """Keep `data`; return its digest."""
         digest = digest_bytes(data)
-        self._kept[digest] = data
+        self.content[digest] = data
         return digest
 
     def get(self, digest: Digest) -> bytes:
         """The bytes of `digest`. Raises IntegrityError where absent."""
-        if digest not in self._kept:
+        if digest not in self.content:
             raise IntegrityError(f"blob {digest} is absent")
-        return self._kept[digest]
+        return self.content[digest]
 
     def has(self, digest: Digest) -> bool:
         """Whether `digest` is kept."""
-        return digest in self._kept
+        return digest in self.content
