@@ -84,7 +84,9 @@ class Probes:
     def _tools(self, base: CaseRequest, rule: CompiledRule) -> Iterator[CaseRequest]:
         fitting, parent = Fitting(self.bundle, self.universe), base.tool.rpartition(".")[0]
         beside = (f"{base.tool}.example", f"{base.tool}_other", f"{parent}.other" if parent else "other")
-        others = [tool for tool in self.universe.tools if not names_tool(rule, tool)]
+        family = base.tool.partition(".")[0]
+        unnamed = (tool for tool in self.universe.tools if not names_tool(rule, tool))
+        others = sorted(unnamed, key=lambda tool: tool.partition(".")[0] != family)
         for tool in (*others[:_MOST_USUAL], *beside[:1]):
             yield fitting.fitted(fitting.of_tool(base, tool), _any_tool(rule))
         for tool in (*others[:_MOST_NAMES], *beside):
