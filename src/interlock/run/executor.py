@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 from cachetools import LRUCache
 from pydantic import ValidationError
@@ -39,6 +40,7 @@ from interlock.run.deciding import failure
 from interlock.run.execution import Execution
 from interlock.run.obligations import unmet
 from interlock.run.proof import RunProof, Sources
+from interlock.run.shadow import Shadow
 from interlock.run.steps import COMMIT, EXECUTE
 from interlock.run.threads import then_cancelled
 from interlock.sandbox import Driver
@@ -80,8 +82,11 @@ class Executor:
     """The ledger's key: signs checkpoints."""
     recorded: Sources
     """The public keys, and the bundles that were in force before."""
+    shadow: Shadow | None = None
+    """A candidate policy that decides beside the one in force, and changes nothing."""
     proofs: LRUCache[str, RunProof] = field(default_factory=lambda: LRUCache(maxsize=512))
-    locks: dict[str, asyncio.Lock] = field(default_factory=dict)
+    locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+    """By run; gone when nobody holds or awaits one."""
     not_started: set[tuple[str, int]] = field(default_factory=set)
     """Attempts (call id, number) of this process whose tool never began, because no sandbox could be had."""
 
@@ -133,6 +138,7 @@ class Executor:
 
     def _append(self, run: str, events: list[Event]) -> RunProof:
         proof, now = self._proof(run), datetime.now(UTC)
+        held = proof.count
         try:
             for event in events:
                 if event.seq >= proof.count:
@@ -143,6 +149,8 @@ class Executor:
         except BaseException:
             self.proofs.pop(run, None)  # what it learned may be more than what the ledger holds
             raise
+        if self.shadow is not None:
+            self.shadow.observe(event for event in events if event.seq >= held)
         return proof
 
     def _proof(self, run: str) -> RunProof:

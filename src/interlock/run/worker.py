@@ -28,6 +28,7 @@ from interlock.run.authority import trust
 from interlock.run.deciding import Deciding
 from interlock.run.executor import BEAT_S, Executor
 from interlock.run.proof import recorded_sources
+from interlock.run.shadow import Shadow
 from interlock.run.workflow import AgentRun
 from interlock.sandbox import Driver, make_driver
 from interlock.settings import Settings
@@ -156,6 +157,7 @@ def make_executor(settings: Settings, driver: Driver | None = None) -> Executor:
         signer=load_signer(keys, "executor"),
         sealer=load_signer(keys, "ledger"),
         recorded=recorded_sources(ledger, blobs, keys),
+        shadow=Shadow(settings, ledger, blobs),
     )
 
 
