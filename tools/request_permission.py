@@ -15,7 +15,9 @@ LONGEST = 1_000
 )
 def request_permission(
     tool: Annotated[str, "The tool whose call was denied, like 'edit_file'."],
-    reason: Annotated[str, "Why the task needs this call, and what you would do with it. At most 1,000 characters."],
+    reason: Annotated[
+        str, "Why the task needs this call, and what you would do with it. At most 1,000 characters."
+    ],
 ) -> str:
     """Ask for a rule that would allow a call which the policy denied.
 

@@ -42,7 +42,9 @@ def proposals(
 
 
 def review(
-    call: Annotated[str, typer.Argument(metavar="CALL", help="The request's call, as `proposals` lists it.")],
+    call: Annotated[
+        str, typer.Argument(metavar="CALL", help="As `proposals` lists it, the end of it (`c4`), or `last`.")
+    ],
     ask: Annotated[str, typer.Option(metavar="ROUTE", help="Have people of this route asked each time.")] = "",
     owner: Annotated[str, typer.Option(help="The team that will answer for the rule.")] = "",
     file: Annotated[
@@ -85,7 +87,10 @@ def _one(found: list[Proposal], call: str) -> Proposal:
     from interlock.cli.choices import among
 
     by_call = {one.call: one for one in found}
-    return by_call[among(call, by_call, "CALL")]
+    ending = [name for name in by_call if name.endswith(f":{call}")]
+    if call == "last" and found:
+        return found[-1]
+    return by_call[ending[0] if len(ending) == 1 else among(call, by_call, "CALL")]
 
 
 def _reviewed(own: Settings, proposal: Proposal, file: Path, ask: str, owner: str) -> tuple[Review, Impact]:
