@@ -1,8 +1,10 @@
 """Policy: Casbin decides what an agent may do for a person. docs/policy.md states the semantics."""
 
 from interlock.policy.bundle import Bundle
+from interlock.policy.case_text import request_line
 from interlock.policy.cases import Case, CaseResult, SourcedCase, read_cases, run_case, run_cases, uncovered_rules
 from interlock.policy.decision import decide
+from interlock.policy.difference import PolicyChange, policy_changes
 from interlock.policy.explain import Explanation, MatchedRule, explain
 from interlock.policy.history import History, PastCall, asks_for_labels, questions_about
 from interlock.policy.loader import load_bundle, read_policy
@@ -27,6 +29,7 @@ __all__ = [
     "Output",
     "PastCall",
     "People",
+    "PolicyChange",
     "PolicySource",
     "Problem",
     "Source",
@@ -39,10 +42,12 @@ __all__ = [
     "explain",
     "load_bundle",
     "mutate",
+    "policy_changes",
     "questions_about",
     "read_cases",
     "read_policy",
     "regex_options",
+    "request_line",
     "run_case",
     "run_cases",
     "schema",

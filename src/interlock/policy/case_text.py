@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from typing import Any, Final
 
 from ruamel.yaml import YAML
@@ -28,19 +29,28 @@ def as_case(request: CaseRequest, expected: Expected, against: str) -> Case:
     return Case(name=name[:_MOST_NAME], request=request, expect=expected)
 
 
+def request_line(request: CaseRequest) -> str:
+    """A request on one line: who for whom, the tool and its arguments, and what else is not as usual."""
+    value = _request(request)
+    head = f"{value.pop('tool')} by {value.pop('agent')} for {value.pop('requester')}"
+    return f"{head}: {json.dumps(value, ensure_ascii=False)}"
+
+
 def case_text(case: Case) -> str:
     """The item of the list `cases`, indented as it stands there; what has its default is left out."""
-    value = case.model_dump(mode="json", exclude_defaults=True)
-    request = {"agent": case.request.agent, "requester": case.request.requester} | value["request"]
-    if case.request.tenant != "default":
-        request = {"tenant": case.request.tenant} | request
-    item = {"name": case.name, "request": _laid_out(request), "expect": _flow(value["expect"])}
+    expected = case.expect.model_dump(mode="json", exclude_defaults=True)
+    item = {"name": case.name, "request": _laid_out(_request(case.request)), "expect": _flow(expected)}
     yaml = YAML(pure=True)
     yaml.indent(mapping=2, sequence=4, offset=2)
     yaml.width = 10_000
     out = io.StringIO()
     yaml.dump([item], out)
     return out.getvalue()
+
+
+def _request(request: CaseRequest) -> dict[str, Any]:
+    """What is not as it is by default, in the order of the fields."""
+    return request.model_dump(mode="json", exclude_defaults=True)
 
 
 def _laid_out(request: dict[str, Any]) -> dict[str, Any]:

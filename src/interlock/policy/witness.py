@@ -69,7 +69,7 @@ def witness(
     probed = list(rules) or changed_rules(before, after) or sorted({*before.rule_by_id, *after.rule_by_id})
     found: Witness | None = None
     left = _MOST_TRIED
-    for request in _candidates(first, after, probed):
+    for request in candidates(first, after, probed):
         left -= 1
         new = compared(before, after, request)
         if new is not None and _ORDER.index(new.differs) <= _ORDER.index(least):
@@ -125,7 +125,7 @@ def _substance(rule: Rule) -> Rule:
     return rule.model_copy(update={"owner": "", "note": "", "ticket": ""})
 
 
-def _candidates(probes: Probes, after: Bundle, rules: Collection[str]) -> Iterator[CaseRequest]:
+def candidates(probes: Probes, after: Bundle, rules: Collection[str]) -> Iterator[CaseRequest]:
     """Requests that a changed rule covers in one of the two policies."""
     before, others = probes.bundle, Probes(after, probes.universe)
     for name in rules:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from interlock.cli.options import group
 from interlock.cli.policy.can import can
 from interlock.cli.policy.check import check
+from interlock.cli.policy.diff import diff
 from interlock.cli.policy.explain import explain
 from interlock.cli.policy.fmt import fmt
 from interlock.cli.policy.impact import impact
@@ -38,6 +39,7 @@ for verb in (
     explain,
     can,
     who,
+    diff,
     impact,
     shadow,
     suggest,
