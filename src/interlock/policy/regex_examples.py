@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, Final
@@ -20,7 +21,9 @@ _CLASSES: Final = {"CATEGORY_DIGIT": "0", "CATEGORY_SPACE": " ", "CATEGORY_WORD"
 def examples(pattern: str) -> list[str]:
     """At most twelve different texts, plainest first; none for a pattern that only RE2 can read."""
     try:
-        tree = importlib.import_module("re._parser").parse(pattern)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what Python may come to read otherwise does not matter here
+            tree = importlib.import_module("re._parser").parse(pattern)
         texts = list(islice(_sequence(list(tree)), _MOST))
     except (re.error, RecursionError, OverflowError):
         return []

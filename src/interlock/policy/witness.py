@@ -24,7 +24,7 @@ again, by another rule."""
 
 _ORDER: Final[tuple[Differs, ...]] = ("verdict", "terms", "rule")
 _MOST_TRIED: Final = 1_000
-_MOST_BETTER: Final = 40
+_MOST_BETTER: Final = 16
 """So many more are tried for a difference that matters more than the first one that was found."""
 
 
