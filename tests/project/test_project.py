@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from interlock.policy import load_bundle, run_cases, uncovered_rules
+from interlock.policy import load_bundle, mutate, read_cases, run_cases, uncovered_rules
 from interlock.project import check, load_agents, load_workflows
 
 PLAYBOOKS = sorted(
@@ -27,6 +27,11 @@ def test_every_rule_decides_some_case(root: Path) -> None:
     bundle = load_bundle(root / "permissions")
     results = run_cases(bundle, root / "permissions" / "cases")
     assert [str(problem) for problem in uncovered_rules(bundle, results)] == []
+
+
+def test_cases_notice_mistakes_in_rules(root: Path) -> None:
+    report = mutate(load_bundle(root / "permissions"), read_cases(root / "permissions" / "cases"))
+    assert report.percent >= 95, "\n".join(f"{one}\n{one.case}" for one in report.survivors)
 
 
 def test_workflows_name_agents_there_are(root: Path) -> None:
