@@ -133,15 +133,12 @@ def test_changed_candidate_is_another_one(beside: Beside) -> None:
     assert len(beside.store.seen(second.digest)) == 1
 
 
-def test_questions_of_the_candidate_are_answered_anew(beside: Beside, tmp_path: Path) -> None:
+def test_questions_of_the_candidate_are_answered_anew(beside: Beside) -> None:
     """The policy in force asks nothing about the run; the candidate's count is read off the run's events."""
     candidate = beside.candidate(COUNTED)
-    # The sample's manifest is no manifest: what cannot be answered is counted and never guessed.
-    beside.decide()
-    (watched,) = beside.store.watched()
-    assert (watched.decisions, watched.undecided) == (1, 1)
-    assert beside.store.seen(candidate.digest) == []
-    assert watched.problem.startswith("Unanswered: ")
+    beside.decide(calls=[CALLS[0], CALLS[0]])
+    assert beside.store.watched()[0].decisions == 2
+    assert [seen.place.call for seen in beside.store.seen(candidate.digest)] == ["c2"]
 
 
 @pytest.mark.parametrize("part", ["_blobs", "_ledger", "_settings"])

@@ -9,6 +9,7 @@ from typing import Any
 from support.events import ChainBuilder
 
 from interlock.audit import Ledger, SqlBlobs
+from interlock.definitions import Manifest, ToolEntry, ToolSchema
 from interlock.digest import canonical
 from interlock.events import CallDecided, CallFinished, CallProposed
 from interlock.policy import Bundle, decide
@@ -41,19 +42,58 @@ def record(
     *,
     run: str = "run-1",
     finish: bool = True,
+    output: str = "done",
 ) -> ChainBuilder:
     """Decide and record each request as one call of a run; what was not denied finishes well if `finish`."""
-    chain = ChainBuilder(run)
-    chain.start(tenant="default")
+    chain, asked = ChainBuilder(run), list(requests)
+    manifest = manifest_of(blobs, bundle, asked)
+    chain.start(blobs, tenant="default", manifest=blobs.put(canonical(manifest.as_hashed())))
     blobs.put(bundle.to_bytes())
-    for number, request in enumerate(requests, 1):
-        _call(chain, blobs, bundle, request.model_copy(update={"run": run}), f"{run}:c{number}", finish)
+    for number, request in enumerate(asked, 1):
+        _call(
+            chain,
+            blobs,
+            bundle,
+            request.model_copy(update={"run": run}),
+            f"{run}:c{number}",
+            output if finish else None,
+        )
     ledger.append(run, chain.events)
     return chain
 
 
+def manifest_of(blobs: SqlBlobs, bundle: Bundle, requests: Iterable[AccessRequest]) -> Manifest:
+    """A manifest with the tools that these requests name, each as its request describes it."""
+    source = blobs.put(b"source")
+    tools = {one.tool: ToolEntry(source=source, path="", schema_=_schema(one)) for one in requests}
+    return Manifest(
+        project="test", engine="0", agents={}, tools=tools, workflows={}, images={}, policy=bundle.digest
+    )
+
+
+def _schema(request: AccessRequest) -> ToolSchema:
+    return ToolSchema(
+        name=request.tool,
+        description="A tool.",
+        parameters={"type": "object", "properties": {name: {} for name in request.arguments}},
+        result={},
+        action=request.action,
+        resource=request.resource,
+        workspace="none",
+        effects="contained",
+        idempotent=True,
+        profile="default",
+        preview="arguments",
+        sentence="",
+        flow=request.flow,
+        emits=request.emits,
+        destination=request.destination,
+        declassifies=request.declassifies,
+    )
+
+
 def _call(
-    chain: ChainBuilder, blobs: SqlBlobs, bundle: Bundle, request: AccessRequest, call_id: str, finish: bool
+    chain: ChainBuilder, blobs: SqlBlobs, bundle: Bundle, request: AccessRequest, call_id: str, output: str | None
 ) -> None:
     decision = decide(bundle, request)
     named = {
@@ -78,6 +118,6 @@ def _call(
         nearest=decision.nearest,
         condition_errors=decision.condition_errors,
     )
-    if finish and decision.verdict != "deny":
-        finished = {"status": "ok", "output": blobs.put(b'"done"'), "workspace": "", "receipt": "receipt"}
+    if output is not None and decision.verdict != "deny":
+        finished = {"status": "ok", "output": blobs.put(canonical(output)), "workspace": "", "receipt": "receipt"}
         chain.add(CallFinished, call_id=call_id, call_digest=digest, **finished)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
 from interlock.audit import Ledger
 from interlock.definitions import Manifest, ToolEntry
 from interlock.digest import parse
-from interlock.errors import IntegrityError, InterlockError, InvalidInput
+from interlock.errors import InterlockError, InvalidInput
 from interlock.events import CallDecided, CallProposed, Event, RunStarted
 from interlock.policy import Bundle, questions_about
 from interlock.run.attributes import carried, complete
@@ -35,6 +36,10 @@ class Renewal:
     """The run that was read last, and for which bundle."""
     _requests: dict[int, AccessRequest] = field(default_factory=dict)
     """Its questions as that bundle needs them, by the decision's place."""
+    _problem: str = ""
+    """Why there are no more of them."""
+    _last: int = -1
+    """The event up to which the run was read; it may have gone on since."""
 
     def __call__(self, bundle: Bundle, record: Recorded) -> AccessRequest:
         """The request with answers to whatever `bundle` asks about this tool.
@@ -48,19 +53,23 @@ class Renewal:
                 return as_recorded(bundle, record)
         except Unanswered:
             pass
-        if event.seq not in self._requests or self._kept != (event.run, bundle.digest):
+        if self._kept != (event.run, bundle.digest) or event.seq > self._last:
             self._read(bundle, event)
+        if event.seq not in self._requests:
+            said = self._problem or "no call that was proposed is decided there"
+            raise Unanswered(f"what is asked about the run of {event.call_id} cannot be told: {said}"[:500])
         return self._requests[event.seq]
 
     def _read(self, bundle: Bundle, event: CallDecided) -> None:
+        """Read the run once, also where it cannot be read."""
+        self._kept, self._requests, self._problem, self._last = (event.run, bundle.digest), {}, "", event.seq
         try:
-            found = _requests(self.ledger.events(event.run), bundle, self.blobs)
-            self._requests, self._kept = found, (event.run, bundle.digest)
-            if event.seq not in found:
-                raise IntegrityError(f"event {event.seq} is no decision on a call that was proposed")
+            events = self.ledger.events(event.run)
+            self._last = max(event.seq, events[-1].seq if events else 0)
+            for place, request in _requests(events, bundle, self.blobs):
+                self._requests[place] = request
         except _AMISS as error:
-            said = error.reason if isinstance(error, InterlockError) else str(error)
-            raise Unanswered(f"what {event.call_id} asks of its run cannot be told: {said}"[:500]) from error
+            self._problem = error.reason if isinstance(error, InterlockError) else str(error)
 
 
 def _depends_on_prices(bundle: Bundle, record: Recorded) -> bool:
@@ -69,10 +78,9 @@ def _depends_on_prices(bundle: Bundle, record: Recorded) -> bool:
     return "cost" in kinds and bundle.digest != record.event.bundle
 
 
-def _requests(events: list[Event], bundle: Bundle, blobs: Blobs) -> dict[int, AccessRequest]:
+def _requests(events: list[Event], bundle: Bundle, blobs: Blobs) -> Iterator[tuple[int, AccessRequest]]:
     """Every question of a run, in order, as `bundle` needs it."""
     so_far, proposals, manifest = SoFar(), dict[str, CallProposed](), None
-    found: dict[int, AccessRequest] = {}
     for event in events:
         if isinstance(event, RunStarted):
             manifest = load_manifest(blobs, event.manifest)
@@ -81,9 +89,8 @@ def _requests(events: list[Event], bundle: Bundle, blobs: Blobs) -> dict[int, Ac
         elif isinstance(event, CallDecided) and manifest and (proposal := proposals.get(event.call_digest)):
             request = _completed(event, proposal, so_far, bundle, manifest, blobs)
             so_far.carry(event.call_digest, carried(request))
-            found[event.seq] = request
+            yield event.seq, request
         so_far.feed(event)
-    return found
 
 
 def _completed(
