@@ -48,7 +48,7 @@ def attach(file: YamlFile, comments: Sequence[Comment], lines: list[str]) -> Att
             continue
         following = next((line for line in starts if line > comment.line), None)
         above = found.after if following is None else found.before.setdefault(by_line[following], [])
-        if above and not lines[comment.line - 2].strip():
+        if above and above[-1] and not lines[comment.line - 2].strip():
             above.append("")
         above.append(comment.text)
         if following is not None and not lines[comment.line].strip():

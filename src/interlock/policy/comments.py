@@ -5,10 +5,9 @@ from __future__ import annotations
 import io
 import tokenize
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ruamel.yaml import YAML
-from ruamel.yaml.tokens import CommentToken
 
 
 class Comment(NamedTuple):
@@ -22,20 +21,28 @@ class Comment(NamedTuple):
 
 
 def yaml_comments(text: str) -> list[Comment]:
-    """Every comment, in order.
+    """Every comment, in order: what stands between two tokens and is not white space.
 
     Raises:
         ruamel.yaml.error.YAMLError: not YAML.
     """
-    lines = text.splitlines()
-    found: dict[int, Comment] = {}
-    for token in YAML(typ="rt", pure=True).scan(text):
-        for comment in _tokens(token.comment):
-            for number, part in enumerate(comment.value.split("\n"), comment.start_mark.line):
-                if part.strip().startswith("#"):
-                    before = lines[number].partition(part.strip())[0]
-                    found[number] = Comment(number + 1, part.strip(), not before.strip())
-    return [found[number] for number in sorted(found)]
+    found: list[Comment] = []
+    end = 0
+    for token in YAML(typ="safe", pure=True).scan(text):
+        start = token.start_mark.index
+        if start > end:
+            found += _between(text, end, start)
+        end = max(end, token.end_mark.index)
+    return [*found, *_between(text, end, len(text))]
+
+
+def _between(text: str, start: int, end: int) -> Iterator[Comment]:
+    line = text.count("\n", 0, start) + 1
+    for number, part in enumerate(text[start:end].split("\n"), line):
+        place = part.find("#")
+        if place >= 0:
+            alone = number > line or not text[text.rfind("\n", 0, start) + 1 : start].strip()
+            yield Comment(number, part[place:].strip(), alone)
 
 
 def python_comments(text: str) -> list[Comment]:
@@ -49,10 +56,3 @@ def python_comments(text: str) -> list[Comment]:
         for token in tokens
         if token.type == tokenize.COMMENT
     ]
-
-
-def _tokens(held: Any) -> Iterator[CommentToken]:
-    if isinstance(held, CommentToken):
-        yield held
-    for part in held if isinstance(held, list) else ():
-        yield from _tokens(part)

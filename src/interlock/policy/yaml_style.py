@@ -12,7 +12,7 @@ from ruamel.yaml.representer import RoundTripRepresenter
 
 _TAG: Final = "tag:yaml.org,2002:"
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_OTHER_YAML: Final = re.compile(r"(?i)y|n|yes|no|on|off|[0-9]+(:[0-9]+)+")
+_OTHER_YAML: Final = re.compile(r"(?i)yes|no|on|off|[0-9]+(:[0-9]+)+")
 """Texts that older YAML readers take for true, false or a number."""
 
 

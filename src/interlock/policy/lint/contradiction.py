@@ -21,6 +21,7 @@ from interlock.policy.lint.values import (
     domain,
     examples,
     interval,
+    numeric,
     operands,
     subject,
 )
@@ -88,7 +89,8 @@ def excludes(one: CompiledCondition, other: CompiledCondition) -> bool:
 
 def _fails(condition: CompiledCondition, operand: Any) -> bool:
     """Whether no value that equals the operand passes."""
-    if isinstance(operand, Decimal) and condition.condition.operator not in ORDER | EQUALITY:
+    numbers = condition.condition.operator in ORDER | EQUALITY and numeric(operands(condition.condition))
+    if isinstance(operand, Decimal) and not numbers:
         return False  # one of its many spellings may pass
     return not any(_true(condition, form) for form in examples(operand))
 

@@ -35,8 +35,8 @@ def implies(given: CompiledCondition, wanted: CompiledCondition, *, lenient: boo
         return False
     if lenient and not (strict and domain(other) <= domain(one)):
         return False
-    if one == other:
-        return True
+    if one.operator == other.operator and repr(operands(one)) == repr(operands(other)):
+        return True  # 5 and 5.00 are equal, and evaluate other values
     if one.operator in EQUALITY:
         return all(_passes(wanted, operand, strict=strict) for operand in operands(one))
     if not strict and not domain(one) <= domain(other):
