@@ -95,7 +95,7 @@ def read_content(data: bytes, model: str) -> Content:
         for section in SECTIONS:
             entries = [read_entry(section, item) for item in value[section]]
             content.section(section).update({name_of(entry): entry for entry in entries})
-    except (InvalidInput, KeyError, TypeError, AttributeError, ValueError) as error:
+    except (InvalidInput, KeyError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         if isinstance(error, PolicyError):
             raise
         raise PolicyError(f"not a policy bundle: {error}") from error

@@ -5,6 +5,7 @@ Stored is canonical JSON, which has no floats: a decimal is stored as `{"decimal
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal, TypeVar, cast
 
@@ -28,6 +29,7 @@ from interlock.types.access import Closed
 T = TypeVar("T")
 _MAX_INT: Final = 2**53
 _MAX_PATTERN: Final = 512
+_DECIMAL: Final = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?", re.ASCII)
 
 
 class _OneOrList:
@@ -59,15 +61,21 @@ Many = Annotated[
 
 def _scalar(value: Any) -> Any:
     if isinstance(value, dict) and set(value) == {"decimal"}:
-        value = Decimal(value["decimal"])
+        value = _decimal(value["decimal"])
     if value is None or isinstance(value, bool | str):
         return value
     return _number(value)
 
 
+def _decimal(text: Any) -> Decimal:
+    if not (isinstance(text, str) and _DECIMAL.fullmatch(text)):
+        raise ValueError("must be a number such as 10 or 10.50")
+    return Decimal(text)
+
+
 def _number(value: Any) -> int | Decimal:
     if isinstance(value, dict) and set(value) == {"decimal"}:
-        value = Decimal(value["decimal"])
+        value = _decimal(value["decimal"])
     if isinstance(value, int) and not isinstance(value, bool) and -_MAX_INT < value < _MAX_INT:
         return value
     if isinstance(value, Decimal) and value.is_finite():

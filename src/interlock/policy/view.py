@@ -92,7 +92,7 @@ class RequestView:
             raise ConditionError("nobody knows it of this run")
         if question.kind == "preceded_by":
             return found == 1
-        return Decimal(found) if isinstance(found, str) else found
+        return found if isinstance(found, int) else _decimal(found)
 
     def _label_set(self, attribute: str) -> tuple[str, ...]:
         request = self.request
@@ -113,6 +113,16 @@ class RequestView:
         if missing:
             raise ConditionError("it is absent")
         return tuple(label for name in names for label in labels[name])
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        found = Decimal(text)
+    except ArithmeticError as error:
+        raise ConditionError("the answer is no number") from error
+    if not found.is_finite():
+        raise ConditionError("the answer is no number")
+    return found
 
 
 def _invalid(request: AccessRequest) -> str:

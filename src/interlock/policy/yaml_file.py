@@ -96,7 +96,7 @@ def _items(node: MappingNode, place: Place, file: YamlFile) -> Iterator[tuple[st
     for key_node, value_node in node.value:
         line = key_node.start_mark.line + 1
         key = key_node.value
-        if not isinstance(key_node, ScalarNode) or str(key_node.tag) not in _TEXT_TAGS:
+        if not isinstance(key_node, ScalarNode) or str(key_node.tag) not in _TEXT_TAGS or not _is_text(key):
             file.problems.append(Problem(f"{file.label}:{line}", "a key must be text"))
         elif key in seen:
             said = f"key {key!r} is given twice, first at line {seen[key]}"
@@ -107,10 +107,18 @@ def _items(node: MappingNode, place: Place, file: YamlFile) -> Iterator[tuple[st
             yield key, _plain(value_node, (*place, key), file)
 
 
+def _is_text(text: str) -> bool:
+    """Whether it has no half of a character, which YAML's `\\ud800` can write and UTF-8 cannot."""
+    return text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text)
+
+
 def _scalar(node: ScalarNode, file: YamlFile, line: int) -> Any:
     tag, text = str(node.tag).removeprefix(_TAG), str(node.value)
-    if tag in ("str", "timestamp"):
+    if tag in ("str", "timestamp") and _is_text(text):
         return text
+    if tag == "str":
+        file.problems.append(Problem(f"{file.label}:{line}", "half a character: write the character itself"))
+        return None
     if tag == "null":
         return None
     if tag == "bool":

@@ -36,5 +36,14 @@ def zone_data(name: str) -> str:
 
 @lru_cache(maxsize=256)
 def zone_from(name: str, data: str) -> ZoneInfo:
-    """The zone that `zone_data` wrote."""
-    return ZoneInfo.from_file(io.BytesIO(base64.b64decode(data, validate=True)), key=name)
+    """The zone that `zone_data` wrote.
+
+    Raises:
+        ValueError: these are no rules of a zone.
+    """
+    try:
+        return ZoneInfo.from_file(io.BytesIO(base64.b64decode(data, validate=True)), key=name)
+    except (
+        Exception
+    ) as error:  # what zoneinfo raises on such bytes is not documented: struct.error, AssertionError, …
+        raise ValueError(f"the rules of time zone {name!r} are damaged") from error
