@@ -46,6 +46,8 @@ def check(as_json: AsJson = False) -> None:
         for problem in problems:
             say.line(str(problem))
         say.line(f"{len(problems)} problem(s)" if problems else "no problems", style="bold")
+        if not problems:
+            say.note("next: interlock policy lint && interlock policy test")
     if problems:
         raise typer.Exit(1)
 

@@ -16,6 +16,7 @@ from interlock.policy.lint.values import (
     interval,
     numeric,
     operands,
+    operator_of,
     subject,
 )
 from interlock.policy.normal import ConditionError, is_under, path
@@ -35,9 +36,9 @@ def implies(given: CompiledCondition, wanted: CompiledCondition, *, lenient: boo
         return False
     if lenient and not (strict and domain(other) <= domain(one)):
         return False
-    if one.operator == other.operator and repr(operands(one)) == repr(operands(other)):
+    if operator_of(one) == operator_of(other) and repr(operands(one)) == repr(operands(other)):
         return True  # 5 and 5.00 are equal, and evaluate other values
-    if one.operator in EQUALITY:
+    if operator_of(one) in EQUALITY:
         return all(_passes(wanted, operand, strict=strict) for operand in operands(one))
     if not strict and not domain(one) <= domain(other):
         return False
@@ -49,7 +50,7 @@ def _passes(wanted: CompiledCondition, operand: Any, *, strict: bool) -> bool:
     forms = examples(operand)
     if len(forms) > 1 or forms[0] is not operand:
         # A decimal has many spellings: only operators that compare numbers treat them alike.
-        if wanted.condition.operator not in ORDER | EQUALITY | INEQUALITY:
+        if operator_of(wanted.condition) not in ORDER | EQUALITY | INEQUALITY:
             return False
         if not numeric(operands(wanted.condition)):
             return False
@@ -64,14 +65,15 @@ def _test(wanted: CompiledCondition, value: Any, *, strict: bool) -> bool:
 
 
 def _follows(one: Condition, other: Condition) -> bool:
-    if one.operator in ORDER and other.operator in ORDER:
+    given, wanted = operator_of(one), operator_of(other)
+    if given in ORDER and wanted in ORDER:
         return interval(one).within(interval(other))
-    if one.operator in ORDER and other.operator in INEQUALITY:
+    if given in ORDER and wanted in INEQUALITY:
         return numeric(operands(other)) and not any(interval(one).holds(n) for n in operands(other))
-    if one.operator in INEQUALITY and other.operator in INEQUALITY:
+    if given in INEQUALITY and wanted in INEQUALITY:
         listed = {(type(item), item) for item in operands(one)}
         return all((type(item), item) in listed for item in operands(other))
-    known = _FOLLOWS.get((one.operator, other.operator))
+    known = _FOLLOWS.get((given, wanted))
     return known is not None and known(operands(one), operands(other))
 
 

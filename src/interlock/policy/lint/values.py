@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
-from interlock.policy.conditions import LABEL_OPERATORS, NUMBER_OPERATORS, Condition, is_number
+from interlock.policy.conditions import ADDRESSES, LABEL_OPERATORS, NUMBER_OPERATORS, Condition, is_number
 from interlock.policy.normal import path
 
 TEXT: Final = frozenset({"text", "decimal", "host", "relative", "absolute"})
@@ -16,28 +16,43 @@ INEQUALITY: Final = frozenset({"ne", "not_in"})
 ORDER: Final = NUMBER_OPERATORS - EQUALITY - INEQUALITY
 
 
+_ADDRESS_KEYS: Final = frozenset(ADDRESSES)
+
+
+def operator_of(condition: Condition) -> str:
+    """The condition's operator; its own property looks at every key, which is slow where all pairs are compared."""
+    (name,) = condition.model_fields_set - _ADDRESS_KEYS
+    return "in" if name == "in_" else name
+
+
+def operand_of(condition: Condition) -> Any:
+    """What stands after the operator."""
+    (name,) = condition.model_fields_set - _ADDRESS_KEYS
+    return getattr(condition, name)
+
+
 def subject(condition: Condition) -> tuple[str, bool]:
     """What is tested: a value, or the labels of where it came from."""
-    return condition.address, condition.operator in LABEL_OPERATORS
+    return condition.address, operator_of(condition) in LABEL_OPERATORS
 
 
 def operands(condition: Condition) -> tuple[Any, ...]:
     """What stands after the operator, always as a list."""
-    operand = condition.operand
+    operand = operand_of(condition)
     return operand if isinstance(operand, tuple) else (operand,)
 
 
 def domain(condition: Condition) -> frozenset[str]:
     """The kinds of value that the condition can evaluate."""
-    operator = condition.operator
+    operator = operator_of(condition)
     if operator in EQUALITY | INEQUALITY:
         return _equality(operands(condition))
     if operator in ORDER:
-        return _kinds(condition.operand)
+        return _kinds(operand_of(condition))
     if operator in ("under", "not_under"):
         return frozenset("absolute" if path(root)[0] else "relative" for root in operands(condition))
     if operator == "contains":
-        return TEXT | {"list"} if isinstance(condition.operand, str) else frozenset({"list"})
+        return TEXT | {"list"} if isinstance(operand_of(condition), str) else frozenset({"list"})
     known = {"host_in": frozenset({"host"}), "matches": TEXT, "length_le": TEXT | {"list"}}
     return known.get(operator, frozenset({operator.removeprefix("no_")}))
 
@@ -99,7 +114,7 @@ class Interval(NamedTuple):
 
 def interval(condition: Condition) -> Interval:
     """The numbers that pass lt, le, gt or ge. A whole operand takes whole numbers only, so its ends are closed."""
-    operator, end = condition.operator, condition.operand
+    operator, end = operator_of(condition), operand_of(condition)
     whole = not isinstance(end, Decimal)
     if operator in ("lt", "le"):
         closed = operator == "le"
