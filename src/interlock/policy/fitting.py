@@ -42,8 +42,10 @@ def covers(rule: CompiledRule, view: RequestView) -> bool:
 
 def names_tool(rule: CompiledRule, tool: str) -> bool:
     """Whether a rule is about a tool."""
+    if tool in rule.tool_names or not rule.tool_patterns:
+        return tool in rule.tool_names
     segments = tuple(tool.split("."))
-    return tool in rule.tool_names or any(segments_match(pattern, segments) for pattern in rule.tool_patterns)
+    return any(segments_match(pattern, segments) for pattern in rule.tool_patterns)
 
 
 def resources_around(rule: CompiledRule) -> list[str]:
@@ -81,12 +83,16 @@ class Fitting:
 
     def unmasked(self, request: CaseRequest, rule: CompiledRule) -> CaseRequest:
         """The request, changed so that no stronger rule covers it, as far as the rule still does."""
+        view = view_of(self.bundle, request)
         for other in self.bundle.rules:
-            view = view_of(self.bundle, request)
             if other.rule.effect == "allow" or view is None:
                 break
-            if other.id != rule.id and other.rule.effect != rule.rule.effect and covers(other, view):
+            own = (
+                other.id == rule.id or other.rule.effect == rule.rule.effect or not names_tool(other, request.tool)
+            )
+            if not own and covers(other, view):
                 request = next(self._beside(request, rule, other), request)
+                view = view_of(self.bundle, request)
         return request
 
     def _beside(self, request: CaseRequest, rule: CompiledRule, other: CompiledRule) -> Iterator[CaseRequest]:

@@ -10,6 +10,7 @@ import typer
 from interlock.cli import say
 from interlock.cli.options import AsJson
 from interlock.cli.policy.check import folder_of
+from interlock.cli.policy.tools import known_tools
 from interlock.cli.session import settings
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def diff(
     with say.working("comparing", quiet=as_json):
         before = bundle_named(own, first)
         after = bundle_named(own, second or str(folder_of(own, None)))
-        changes = policy_changes(before, after, seeds=_seeds(own, first, second), tools=_tools(own))
+        changes = policy_changes(before, after, seeds=_seeds(own, first, second), tools=known_tools(own))
         told = [(change, _differences(before, after, change)) for change in changes]
     widened = any(_widens(change, found) for change, found in told)
     if as_json:
@@ -66,18 +67,6 @@ def _seeds(own: Settings, *names: str) -> list[Any]:
         except InterlockError as error:
             say.note(f"the cases in {folder} are not used: {error.reason}")
     return found
-
-
-def _tools(own: Settings) -> dict[str, Any]:
-    """Schemas of the project's tools; none where they cannot be compiled here."""
-    from interlock.cli.policy.around import surroundings
-    from interlock.errors import InterlockError
-
-    try:
-        return dict(surroundings(own)[0].tools)
-    except InterlockError as error:
-        say.note(f"requests are made up without the tools' schemas: {error.reason}")
-        return {}
 
 
 def _differences(before: Bundle, after: Bundle, change: PolicyChange) -> list[tuple[Witness, Difference]]:

@@ -9,6 +9,7 @@ import typer
 from interlock.cli import say
 from interlock.cli.options import AsJson
 from interlock.cli.policy.check import Folder, folder_of
+from interlock.cli.policy.tools import known_tools
 from interlock.cli.session import settings
 
 if TYPE_CHECKING:
@@ -31,9 +32,11 @@ def mutate(
     """
     from interlock.policy import load_bundle, mutate, read_cases
 
-    own = folder_of(settings(), folder)
+    own = settings()
+    place = folder_of(own, folder)
     with say.working("making mistakes", quiet=as_json):
-        report = mutate(load_bundle(own), read_cases(own / "cases"))
+        bundle, cases = load_bundle(place), read_cases(place / "cases")
+        report = mutate(bundle, cases, tools=known_tools(own))
     if as_json:
         say.document({"ok": report.percent >= least, "percent": round(report.percent, 2), **report.model_dump()})
     else:
