@@ -17,6 +17,7 @@ from support.scenario import ASKS, SETTLES, Tool, allow, call, playbook, project
 from interlock.audit import Ledger, SqlBlobs
 from interlock.errors import LedgerUnavailable
 from interlock.policy import Bundle, load_bundle
+from interlock.run import candidate
 from interlock.run import shadow as shadow_module
 from interlock.run.shadow import STORE, Shadow, arm, armed
 from interlock.run.shadow_store import ShadowStore
@@ -70,7 +71,7 @@ class Beside:
 
 @pytest.fixture
 def beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Beside]:
-    monkeypatch.setattr(shadow_module, "_LOOK_S", 0.0)
+    monkeypatch.setattr(candidate, "LOOK_S", 0.0)
     found = Beside(tmp_path)
     yield found
     found.shadow.close()
@@ -163,7 +164,7 @@ def test_full_queue_passes_over(beside: Beside, monkeypatch: pytest.MonkeyPatch)
     beside.candidate(OTHER)
     monkeypatch.setattr(shadow_module, "WAITING", 1)
     slow = Shadow(beside.settings, beside.ledger, beside.blobs)
-    monkeypatch.setattr(shadow_module, "load_bundle", lambda folder: time.sleep(0.3) or load_bundle(folder))
+    monkeypatch.setattr(candidate, "load_bundle", lambda folder: time.sleep(0.3) or load_bundle(folder))
     chain = record(beside.ledger, beside.blobs, beside.in_force, CALLS * 20)
     slow.observe(chain.events)
     assert slow.failed >= 1

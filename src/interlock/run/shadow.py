@@ -17,10 +17,11 @@ from typing import Final
 from interlock.audit import Ledger
 from interlock.errors import InterlockError
 from interlock.events import CallDecided, Event
-from interlock.policy import Bundle, decide, load_bundle
-from interlock.policy.loader import policy_files
+from interlock.policy import Bundle, decide
+from interlock.run import candidate as candidate_
+from interlock.run.candidate import Candidate
 from interlock.run.differences import difference, side, side_of
-from interlock.run.impact import place_of
+from interlock.run.grouping import place_of
 from interlock.run.rehearsal import Bundles, Unreadable, recorded_call
 from interlock.run.renewal import Renewal
 from interlock.run.shadow_store import Seen, ShadowStore, Watched
@@ -34,7 +35,6 @@ STORE: Final = "shadow.db"
 WAITING: Final = 2_000
 """So many decisions wait to be made again; more are counted and passed over."""
 _TOGETHER: Final = 200
-_LOOK_S: Final = 1.0
 
 
 class Shadow:
@@ -84,7 +84,7 @@ class Shadow:
     def _candidate(self) -> Path | None:
         """The folder, looked up at most once a second."""
         now = time.monotonic()
-        if now - self._looked >= _LOOK_S or not self._looked:
+        if now - self._looked >= candidate_.LOOK_S or not self._looked:
             self._looked, self._folder = now, armed(self._settings)
         return self._folder
 
@@ -120,46 +120,12 @@ class Shadow:
 
 
 @dataclass
-class _Candidate:
-    """A folder's policy, read again when its files change; the last good one stays where they do not load."""
-
-    folder: Path | None = None
-    bundle: Bundle | None = None
-    problem: str = ""
-    _stamp: object = None
-    _looked: float = -_LOOK_S
-
-    def current(self, folder: Path) -> Bundle | None:
-        """What the files say, looked at most once a second; None before they ever loaded."""
-        if folder != self.folder:
-            self.folder, self.bundle, self._stamp, self._looked = folder, None, None, -_LOOK_S
-        if time.monotonic() - self._looked >= _LOOK_S:
-            self._looked = time.monotonic()
-            if (stamp := _stamp(folder)) != self._stamp:
-                self._stamp = stamp
-                self._load(folder)
-        return self.bundle
-
-    def _load(self, folder: Path) -> None:
-        try:
-            self.bundle, self.problem = load_bundle(folder), ""
-        except (InterlockError, OSError) as error:
-            self.problem = str(error)[:500]
-
-
-def _stamp(folder: Path) -> object:
-    paths, _ = policy_files(folder)
-    found = [(str(path), path.stat()) for path in paths]
-    return [(name, stat.st_mtime_ns, stat.st_size, stat.st_ino) for name, stat in found]
-
-
-@dataclass
 class _Asking:
     """What the thread holds: the candidate as it was last read, and the record."""
 
     ledger: Ledger
     blobs: Blobs
-    candidate: _Candidate = field(default_factory=lambda: _Candidate())
+    candidate: Candidate = field(default_factory=Candidate)
     store: ShadowStore | None = None
     bundles: Bundles = field(init=False)
     renewal: Renewal = field(init=False)

@@ -15,7 +15,7 @@ from typing import Final
 
 from interlock.errors import LedgerUnavailable
 from interlock.run.differences import Difference
-from interlock.run.impact import Place
+from interlock.run.grouping import Place
 from interlock.types.access import Closed
 
 MOST: Final = 100_000

@@ -14,7 +14,8 @@ from interlock.cli.policy.record import OfRuns, Since, moment, runs_of
 from interlock.cli.session import bundle_of, opened, settings
 
 if TYPE_CHECKING:
-    from interlock.run.impact import Cost, Group, Impact
+    from interlock.run.grouping import Group
+    from interlock.run.impact import Cost, Impact
     from interlock.settings import Settings
 
 

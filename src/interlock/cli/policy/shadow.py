@@ -13,7 +13,7 @@ from interlock.cli.session import settings
 from interlock.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from interlock.run.impact import Group
+    from interlock.run.grouping import Group
     from interlock.run.shadow_store import Watched
     from interlock.settings import Settings
 
@@ -97,7 +97,7 @@ def _read(own: Settings) -> tuple[list[Watched], tuple[Group, ...]]:
     """Every candidate, and the differences of the one that was asked last."""
     from contextlib import closing
 
-    from interlock.run.impact import Grouping
+    from interlock.run.grouping import Grouping
     from interlock.run.shadow import STORE
     from interlock.run.shadow_store import ShadowStore
 
