@@ -19,7 +19,7 @@ from interlock.policy.entries import Price, RouteEntry, Rule
 from interlock.policy.people import People
 from interlock.policy.problems import did_you_mean
 from interlock.policy.rulebook import Entry, Rulebook, entry_of
-from interlock.policy.stored import Packed, read_stored
+from interlock.policy.stored import Packed, no_collection, read_stored
 from interlock.types.access import Route
 from interlock.types.names import Digest
 from interlock.types.profile import Profile
@@ -59,9 +59,10 @@ class Bundle:
         Raises:
             PolicyError: not such bytes, or of another version of the semantics or the model.
         """
-        stored = read_stored(data, MODEL)
-        if stored is not None:
-            return cls._of(stored.content, data, stored.entries)
+        with no_collection():
+            stored = read_stored(data, MODEL)
+            if stored is not None:
+                return cls._of(stored.content, data, stored.entries)
         # Whatever is wrong with it, or only unusual, is found and told by reading it rule by rule.
         content = read_content(data, MODEL)
         findings = tuple(f"{f.section}:{f.name}: {f.message}" for f in cross_check(content))

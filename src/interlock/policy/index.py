@@ -72,13 +72,16 @@ class RuleIndex:
                 self._split[place] = self._by_tenant_and_requester(positions)
 
     def _file(self, position: int, head: Head) -> None:
-        tools = tuple(map(_tool_key, head.tools))
         agents = head.agents if "agent:*" not in head.agents else ANY
-        for tool, agent in _places(tools, agents, everything=""):
-            self._by_tool_and_agent.setdefault((tool, agent), []).append(position)
+        for place in _places(tuple(map(_tool_key, head.tools)), agents, everything=""):
+            filed = self._by_tool_and_agent.get(place)
+            if filed is None:
+                self._by_tool_and_agent[place] = [position]
+            else:
+                filed.append(position)
             if head.grants:
-                _keep(self._granting_by_tool, tool, position)
-                _keep(self._granting_by_agent, agent, position)
+                _keep(self._granting_by_tool, place[0], position)
+                _keep(self._granting_by_agent, place[1], position)
         if head.grants and len(self.granting) < KEPT:
             self.granting.append(position)
 
@@ -120,8 +123,10 @@ class RuleIndex:
 
 
 def _keep(kept: dict[str, list[int]], name: str, position: int) -> None:
-    positions = kept.setdefault(name, [])
-    if len(positions) < KEPT and (not positions or positions[-1] != position):
+    positions = kept.get(name)
+    if positions is None:
+        kept[name] = [position]
+    elif len(positions) < KEPT and positions[-1] != position:
         positions.append(position)
 
 

@@ -10,21 +10,22 @@ wrong.
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from operator import itemgetter
+from types import MappingProxyType
 from typing import Annotated, Any, Final, NamedTuple
 
 import orjson
 from pydantic import TypeAdapter
 
 from interlock.errors import PolicyError
-from interlock.policy.conditions import Condition
 from interlock.policy.content import MAX_BUNDLE_BYTES, Content, read_content
 from interlock.policy.crosscheck import cross_check
-from interlock.policy.entries import Rule
+from interlock.policy.entries import RouteEntry, Rule
 from interlock.policy.index import ANY, EVERY_TOOL, Head
 from interlock.policy.operators import time_between
 from interlock.policy.rulebook import Entry, strength_of
@@ -33,15 +34,32 @@ _TEXTS: Final = TypeAdapter(dict[str, str])
 _RULE: Final = TypeAdapter(Rule)
 
 
-class Packed(NamedTuple):
-    """A stored rule: its keys, which most rules share, and their values."""
+_DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
+    {"tool": EVERY_TOOL, "agent": ANY, "requester": ANY, "route": ""}
+)
+"""What stands for a key that a rule leaves out, where the index and the ranking read it."""
+
+_READ_BY_INDEX: Final = ("id", "effect", "guardrail", "tool", "agent", "tenant", "requester", "route", "when")
+
+
+class Shape(NamedTuple):
+    """What rules with the same keys, effect and being a guardrail have in common."""
 
     keys: tuple[str, ...]
-    values: tuple[Any, ...]
+    columns: Callable[[list[Any]], tuple[Any, ...]]
+    """Takes what is in `_READ_BY_INDEX` out of the values with the defaults behind them."""
+
+
+class Packed(NamedTuple):
+    """A stored rule that was checked: its keys, which most rules share, and their values, also shared."""
+
+    keys: tuple[str, ...]
+    values: list[Any]
+    """In the order of the keys; defaults come after them."""
 
     def rule(self) -> Rule:
         """The rule."""
-        return Rule.model_validate(dict(zip(self.keys, self.values, strict=True)))
+        return Rule.model_validate(dict(zip(self.keys, self.values, strict=False)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +82,14 @@ def read_stored(data: bytes, model: str) -> Stored | None:
     Returns:
         None where this way cannot tell that all of it is good.
     """
-    with _no_collection():
-        try:
-            return _read(data, model)
-        except (_DoubtError, PolicyError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
-            return None
+    try:
+        return _read(data, model)
+    except (_DoubtError, PolicyError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        return None
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
+def no_collection() -> Iterator[None]:
     """Keeps Python from looking for garbage again and again among millions of new objects, none of which is."""
     was_on = gc.isenabled()
     gc.disable()
@@ -80,6 +97,9 @@ def _no_collection() -> Iterator[None]:
         yield
     finally:
         if was_on:
+            # To and fro: what is new counts as old at once, so that no search through all of it begins here.
+            gc.freeze()
+            gc.unfreeze()
             gc.enable()
 
 
@@ -92,14 +112,13 @@ def _read(data: bytes, model: str) -> Stored:
     if type(rules) is not list:
         raise _DoubtError
     values = _Values()
-    packed = [values.checked(rule) for rule in rules]
+    read = [values.checked(rule) for rule in rules]
     ids = values.checked_ids()
     if not all(map(str.isascii, sources)) or any("rules:" + rule_id not in sources for rule_id in ids):
         raise _DoubtError
     content.sources = sources
     _check_references(content, values)
-    conditions = _conditions(content, values)
-    return Stored(content, [_entry(one, conditions, content) for one in packed])
+    return Stored(content, [_entry(*one, content.routes) for one in read])
 
 
 class _Values:
@@ -107,30 +126,43 @@ class _Values:
 
     def __init__(self) -> None:
         self._ids: list[str] = []
-        self._shapes: dict[Any, tuple[str, ...]] = {}
+        self._shapes: dict[Any, Shape] = {}
         self._good: dict[str, dict[Any, Any]] = {key: {} for key in Rule.model_fields}
 
-    def checked(self, rule: dict[str, Any]) -> Packed:
+    def checked(self, rule: dict[str, Any]) -> tuple[Shape, list[Any]]:
         """The rule, if it is as it would be written; of equal values, all rules get the same one."""
-        shape = (tuple(rule), rule["effect"], rule["guardrail"] is True)
-        keys = self._shapes.get(shape)
-        if keys is None:
+        same: Any = (tuple(rule), rule["effect"], rule["guardrail"] is True)
+        shape = self._shapes.get(same)
+        if shape is None:
             if _rewritten(_RULE, rule) != orjson.dumps(rule):
                 raise _DoubtError
-            keys = self._shapes[shape] = shape[0]
-        self._ids.append(rule["id"])
-        return Packed(keys, tuple([self._value(key, value) for key, value in rule.items()]))
+            shape = self._shapes[same] = _shape(same[0])
+        values = []
+        for key, value in rule.items():
+            # Only text and a list that begins with text are compared as they are: to Python 1, 1.0, true are equal.
+            kind = type(value)
+            if kind is str:
+                same = value
+            elif kind is list and value and type(value[0]) is str:
+                same = tuple(value)
+            else:
+                same = orjson.dumps(value)
+            good = self._good[key].get(same)
+            values.append(self._new(key, same, value) if good is None else good)
+        values += _DEFAULTS.values()
+        return shape, values
 
-    def _value(self, key: str, value: Any) -> Any:
+    def _new(self, key: str, same: Any, value: Any) -> Any:
         if key == "id":
+            self._ids.append(value)
             return value
-        good, same = self._good[key], _comparable(value)
-        if same not in good:
-            # Left out and null are the same to a value's own check, and not to the rule's.
-            if value is None or _rewritten(_reader(key), value) != orjson.dumps(value):
-                raise _DoubtError
-            good[same] = same if type(same) is tuple else value
-        return good[same]
+        reader = _reader(key)
+        # Left out and null are the same to a value's own check, and not to the rule's.
+        if value is None or _rewritten(reader, value) != orjson.dumps(value):
+            raise _DoubtError
+        good = reader.validate_python(value) if key == "when" else same if type(same) is tuple else value
+        self._good[key][same] = good
+        return good
 
     def checked_ids(self) -> list[str]:
         """All ids, which are looked at at once, since each is another."""
@@ -144,13 +176,9 @@ class _Values:
         return list(self._good[key].values())
 
 
-def _comparable(value: Any) -> Any:
-    # Only text, and a list that begins with text, is compared as it is: to Python 1, 1.0 and true are equal.
-    if type(value) is str:
-        return value
-    if type(value) is list and value and type(value[0]) is str:
-        return tuple(value)
-    return orjson.dumps(value)
+def _shape(keys: tuple[str, ...]) -> Shape:
+    places = {key: place for place, key in enumerate((*keys, *(f" {key}" for key in _DEFAULTS)))}
+    return Shape(keys, itemgetter(*(places.get(key, places.get(f" {key}")) for key in _READ_BY_INDEX)))
 
 
 def _rewritten(reader: TypeAdapter[Any], value: Any) -> bytes:
@@ -173,7 +201,7 @@ def _reader(key: str, *, many: bool = False) -> TypeAdapter[Any]:
 
 
 def _check_references(content: Content, values: _Values) -> None:
-    """Have it checked that every name is defined: in rules that together have all references of all rules."""
+    """Have it checked that each name and zone is there: in a few rules that together name all that the rules name."""
     stand_ins: list[dict[str, Any]] = [
         {key: tuple(sorted({name for names in values.all_of(key) for name in names}))}
         for key in ("agent", "requester", "notify")
@@ -184,30 +212,13 @@ def _check_references(content: Content, values: _Values) -> None:
     content.rules = {}
     if found is not None:
         raise _DoubtError
+    for conditions in values.all_of("when"):
+        for window in (condition.time_between for condition in conditions):
+            if window:
+                time_between(window, content.zones)
 
 
-def _conditions(content: Content, values: _Values) -> dict[int, tuple[Condition, ...]]:
-    """Each different list of conditions, by the identity of its stored form; their zones are there."""
-    found = {}
-    for stored in values.all_of("when"):
-        conditions: tuple[Condition, ...] = _reader("when").validate_python(stored)
-        found[id(stored)] = conditions
-        for condition in conditions:
-            if condition.time_between:
-                time_between(condition.time_between, content.zones)
-    return found
-
-
-def _entry(packed: Packed, conditions: dict[int, tuple[Condition, ...]], content: Content) -> Entry:
-    rule = dict(zip(packed.keys, packed.values, strict=True))
-    effect, rule_id = rule["effect"], rule["id"]
-    head = Head(
-        id=rule_id,
-        grants=effect != "deny" and not rule["guardrail"],
-        tools=rule.get("tool", EVERY_TOOL),
-        agents=rule.get("agent", ANY),
-        tenants=rule["tenant"],
-        requesters=rule.get("requester", ANY),
-    )
-    strength = strength_of(effect, content.routes.get(rule.get("route", "")), rule_id)
-    return Entry(strength, head, conditions[id(rule["when"])], packed)
+def _entry(shape: Shape, values: list[Any], routes: Mapping[str, RouteEntry]) -> Entry:
+    rule_id, effect, guardrail, tools, agents, tenants, requesters, route, when = shape.columns(values)
+    head = Head(rule_id, effect != "deny" and not guardrail, tools, agents, tenants, requesters)
+    return Entry(strength_of(effect, routes.get(route), rule_id), head, when, Packed(shape.keys, values))
