@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 
 import jwt
 import pytest
 
+from interlock.audit import Ledger
 from interlock.errors import InvalidInput, PolicyError, Unreachable
 from interlock.policy import PolicySource, load_bundle, source
 from interlock.policy.signature import (
     MAX_SERIAL,
     SIGNATURE,
-    ReleaseFile,
     SignedOnly,
     next_serial,
     sign_bundle,
@@ -46,7 +47,7 @@ def signer(keys: Path) -> Signer:
 
 @pytest.fixture
 def demanded(keys: Path, tmp_path: Path) -> SignedOnly:
-    return SignedOnly(load_verifier(keys, "policy"), ReleaseFile(tmp_path / "state" / "release"))
+    return SignedOnly(load_verifier(keys, "policy"), Ledger(f"sqlite:///{tmp_path}/ledger.db"))
 
 
 def sign(folder: Path, signer: Signer, serial: int = 1, digest: str = "") -> str:
@@ -240,25 +241,34 @@ def test_same_release_starts_again(write, rule, signer, demanded):
         )
 
 
-def test_unreadable_memory_of_releases_fails_closed(write, rule, signer, demanded):
-    folder = write(rules=rule())
-    sign(folder, signer, 1)
-    demanded.releases.path.parent.mkdir()
-    demanded.releases.path.write_text("many")
-    with pytest.raises(PolicyError, match="cannot be read"):
-        PolicySource(folder, signed=demanded)
-
-
 def test_release_that_cannot_be_remembered_is_not_in_force(write, rule, signer, demanded, tmp_path):
     folder = write(rules=rule())
     sign(folder, signer, 1)
     followed = PolicySource(folder, signed=demanded)
     before = followed.current()
-    demanded.releases.path = tmp_path / "keys" / "policy.pub" / "release"
+    with sqlite3.connect(tmp_path / "ledger.db", isolation_level=None) as connection:
+        connection.execute("DROP TABLE remembered")
     write(rules=rule(effect="deny"))
     sign(folder, signer, 2)
     assert followed.current() is before
     assert followed.problem
+    with pytest.raises(Exception, match="remembered"):
+        PolicySource(folder, signed=SignedOnly(demanded.verifier, demanded.releases))
+
+
+def test_ledger_knows_the_newest_of_many_releases(tmp_path):
+    ledger = Ledger(f"sqlite:///{tmp_path}/ledger.db")
+    assert ledger.newest_release() is None
+    digests = {serial: f"sha256:{serial:064x}" for serial in (9, 10, 2, MAX_SERIAL, 100)}
+    for _ in range(2):
+        for serial, digest in digests.items():
+            ledger.remember_release(serial, digest)
+    assert ledger.newest_release() == (MAX_SERIAL, digests[MAX_SERIAL])
+    assert ledger.bundles() == []
+    ledger.remember_bundle(digests[9])
+    ledger.remember_bundle(digests[2])
+    ledger.remember_bundle(digests[9])
+    assert [known.digest for known in ledger.bundles()] == [digests[9], digests[2]]
 
 
 def test_public_key_alone_demands_signatures(keys, tmp_path):

@@ -7,14 +7,15 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection
 
 from interlock.audit import checkpoint as checkpoint_
 from interlock.audit import queries, reservation, workspace
+from interlock.audit import remembered as kept
 from interlock.audit.alarms import Alarming, raise_alarm, read_alarms
 from interlock.audit.append import append, head
-from interlock.audit.codec import iso, now
 from interlock.audit.migrate import migrate
+from interlock.audit.remembered import KnownBundle
 from interlock.audit.rows import (
     Alarm,
     ApprovalRow,
@@ -27,15 +28,11 @@ from interlock.audit.rows import (
     RunStatus,
 )
 from interlock.audit.store import Store
-from interlock.audit.tables import remembered
 from interlock.errors import InterlockError, InvalidInput
 from interlock.events import CallDecided, Event, check_chain
 from interlock.signing import Signer
 from interlock.types.approval import RequestState
 from interlock.types.names import Digest
-
-BUNDLE: Final = "bundle"
-"""Kind of the only rows that `remembered` gets."""
 
 _PAGE: Final = 1_000
 
@@ -203,14 +200,28 @@ class Ledger:
             return
         with self._store.write() as connection:
             self._store.lock(connection, f"remembered {digest}")
-            if not _is_remembered(connection, digest):
-                row = {"kind": BUNDLE, "digest": digest, "remembered_at": iso(now())}
-                connection.execute(insert(remembered), row)
+            kept.add_bundle(connection, digest)
 
     def knows_bundle(self, digest: Digest) -> bool:
         """Whether an executor ever loaded this bundle itself."""
         with self._store.read() as connection:
-            return _is_remembered(connection, digest)
+            return kept.has_bundle(connection, digest)
+
+    def bundles(self) -> list[KnownBundle]:
+        """Every bundle that an executor ever loaded, by when it did so first."""
+        with self._store.read() as connection:
+            return kept.list_bundles(connection)
+
+    def remember_release(self, serial: int, bundle: Digest) -> None:
+        """Note a signed release of a policy before it is in force."""
+        with self._store.write() as connection:
+            self._store.lock(connection, "remembered releases")
+            kept.add_release(connection, serial, bundle)
+
+    def newest_release(self) -> tuple[int, Digest] | None:
+        """Serial number and bundle of the newest release that ever was in force."""
+        with self._store.read() as connection:
+            return kept.newest_release(connection)
 
     def alarm(self, run: str, kind: str, detail: str) -> None:
         """Keep an alarm; the same one again changes nothing."""
@@ -269,8 +280,3 @@ class Ledger:
             except InterlockError as failed:
                 found.error.add_note(f"the alarm could not be kept: {failed}")
             raise found.error from found.__cause__
-
-
-def _is_remembered(connection: Connection, digest: Digest) -> bool:
-    query = select(remembered.c.digest).where(remembered.c.kind == BUNDLE, remembered.c.digest == digest)
-    return connection.execute(query).first() is not None

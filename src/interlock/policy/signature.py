@@ -94,47 +94,15 @@ def write_statement(folder: Path, statement: str) -> Path:
 
 
 class Releases(Protocol):
-    """Remembers the newest release that ever was in force, longer than a process lives."""
+    """Remembers releases longer than a process lives: the ledger does."""
 
-    def newest(self) -> tuple[int, Digest] | None:
-        """Its serial number and bundle."""
+    def newest_release(self) -> tuple[int, Digest] | None:
+        """Serial number and bundle of the newest release that ever was in force."""
         ...
 
-    def remember(self, serial: int, bundle: Digest) -> None:
-        """Take note of a release before it is in force."""
+    def remember_release(self, serial: int, bundle: Digest) -> None:
+        """Note a release before it is in force."""
         ...
-
-
-@dataclass
-class ReleaseFile:
-    """The newest release in a file. Whoever can delete it can bring an older bundle back.
-
-    Attributes:
-        path: the file; its folder is made when it is needed.
-    """
-
-    path: Path
-
-    def newest(self) -> tuple[int, Digest] | None:
-        """What the file says.
-
-        Raises:
-            PolicyError: it cannot be read, so that nobody knows which release is too old.
-        """
-        try:
-            serial, bundle = self.path.read_text("ascii").split()
-            return int(serial), bundle
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError) as error:
-            raise PolicyError(f"{self.path}, which says the newest release, cannot be read: {error}") from error
-
-    def remember(self, serial: int, bundle: Digest) -> None:
-        """Write it, if it is newer."""
-        known = self.newest()
-        if known is None or known[0] < serial:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            _write(self.path, f"{serial} {bundle}\n")
 
 
 @dataclass
@@ -178,14 +146,14 @@ class SignedOnly:
         """Take note of a checked release, before it is in force.
 
         Raises:
-            OSError, InterlockError: it cannot be remembered, so it must not come into force.
+            InterlockError: it cannot be remembered, so it must not come into force.
         """
         if self.releases is not None:
-            self.releases.remember(release.serial, release.bundle)
+            self.releases.remember_release(release.serial, release.bundle)
         self.newest = (release.serial, release.bundle)
 
     def _known(self) -> list[tuple[int, Digest]]:
-        remembered = self.releases.newest() if self.releases is not None else None
+        remembered = self.releases.newest_release() if self.releases is not None else None
         return [known for known in (self.newest, remembered) if known is not None]
 
 
