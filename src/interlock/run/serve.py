@@ -35,6 +35,9 @@ async def serve(role: RoleName, settings: Settings, ready: Callable[[str], None]
         Unreachable: no Temporal server within a minute; a key or store is missing.
         ProjectError, PolicyError: the project does not load.
     """
+    # Otherwise nobody would read which policy a worker runs: only warnings are printed.
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("interlock").setLevel(logging.INFO)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

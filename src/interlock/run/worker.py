@@ -23,6 +23,8 @@ from interlock.definitions import AgentDefinition
 from interlock.errors import Unreachable
 from interlock.graph import ACTIVITIES, Services, configure, register
 from interlock.policy import PolicySource
+from interlock.policy.reports import reporter, reports_folder
+from interlock.policy.signature import signed_only
 from interlock.project import load_agents, load_workflows, mount
 from interlock.run.authority import trust
 from interlock.run.deciding import Deciding
@@ -85,16 +87,25 @@ async def connect(settings: Settings) -> Client:
 
 
 def policy_source(settings: Settings, blobs: Blobs, *, ledger: Ledger | None = None) -> PolicySource:
-    """The policy in force; every bundle that ever is gets kept by its digest."""
-    source = PolicySource(settings.root / "permissions")
+    """The policy in force, watched; every bundle that ever is gets kept by its digest.
+
+    Raises:
+        PolicyError: the files are wrong, or not signed as the settings demand.
+        Unreachable: a signed policy is demanded, and its public key is not there.
+    """
 
     def keep(bundle: Any) -> None:
         blobs.put(bundle.to_bytes())
         if ledger is not None:
             ledger.remember_bundle(bundle.digest)
 
-    source.on_load.append(keep)
-    keep(source.current())
+    source = PolicySource(
+        settings.root / "permissions",
+        [keep],
+        signed=signed_only(settings, ledger),
+        on_state=[reporter(reports_folder(settings), "graph" if ledger is None else "executor")],
+    )
+    source.watch()
     return source
 
 
