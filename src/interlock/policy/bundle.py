@@ -65,6 +65,8 @@ class Bundle:
                 return cls._of(stored.content, data, stored.entries)
         # Whatever is wrong with it, or only unusual, is found and told by reading it rule by rule.
         content = read_content(data, MODEL)
+        if not isinstance(content.sources, dict) or not all(type(at) is str for at in content.sources.values()):
+            raise PolicyError("the bundle's 'sources' must say in text where each entry was written")
         findings = tuple(f"{f.section}:{f.name}: {f.message}" for f in cross_check(content))
         if findings:
             raise PolicyError("the bundle's references do not resolve", problems=findings)

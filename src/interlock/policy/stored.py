@@ -201,7 +201,7 @@ def _reader(key: str, *, many: bool = False) -> TypeAdapter[Any]:
 
 
 def _check_references(content: Content, values: _Values) -> None:
-    """Have it checked that each name and zone is there: in a few rules that together name all that the rules name."""
+    """Have it checked that each name and zone is there, in a few rules that together name all that is named."""
     stand_ins: list[dict[str, Any]] = [
         {key: tuple(sorted({name for names in values.all_of(key) for name in names}))}
         for key in ("agent", "requester", "notify")
