@@ -32,6 +32,7 @@ ROLES: Final[tuple[Role, ...]] = tuple(role for role in ALL_ROLES if role != "po
 """Roles whose keys every setup has. The policy's is made by whoever releases bundles, since its public key among
 the others means that an unsigned policy is refused."""
 ALGORITHM: Final = "EdDSA"
+MAKE: Final = "interlock dev makes the keys of an embedded setup on its first start"
 
 
 @dataclass(frozen=True)
@@ -103,15 +104,15 @@ def create_keys(folder: Path, roles: tuple[Role, ...] = ROLES) -> list[Path]:
     return written
 
 
-def load_signer(folder: Path, role: Role) -> Signer:
-    """Read the private key of `role`.
+def load_signer(folder: Path, role: Role, *, make: str = MAKE) -> Signer:
+    """Read the private key of `role`; `make` says how it is made, if it is not there.
 
     Raises:
         Unreachable: the file is not there or may not be read.
         InvalidInput: it is not an Ed25519 key, or others may read it.
     """
     path = folder / f"{role}.key"
-    data = _read(path)
+    data = _read(path, make)
     if path.stat().st_mode & 0o077:
         raise InvalidInput(f"{path}: other users may read this private key", next_step=f"chmod 600 {path}")
     key = load_pem_private_key(data, password=None)
@@ -146,11 +147,11 @@ def read_public_key(pem: bytes, *, source: str) -> Ed25519PublicKey:
     return key
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, make: str = MAKE) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
         raise Unreachable(
             f"key {path} cannot be read: {error.strerror}",
-            next_step="interlock dev makes the keys of an embedded setup on its first start",
+            next_step=make,
         ) from error

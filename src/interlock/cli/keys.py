@@ -1,4 +1,4 @@
-"""`interlock keys`: the signing keys of the three roles."""
+"""`interlock keys`: the signing keys of the roles."""
 
 from __future__ import annotations
 
@@ -21,16 +21,19 @@ def keys() -> None:
 @app.command()
 def create(
     role: Annotated[
-        list[str] | None, typer.Option(help="Only this role: api, executor or ledger. May be repeated.")
+        list[str] | None, typer.Option(help="Only this role: api, executor, ledger or policy. May be repeated.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make the key pairs that the keys folder lacks. Existing keys are never touched."""
+    """Make the key pairs that the keys folder lacks. Existing keys are never touched.
+
+    The policy's is made only when it is named: once its public key is there, an unsigned policy is refused.
+    """
     from interlock.cli.choices import among
-    from interlock.signing import ROLES, create_keys
+    from interlock.signing import ALL_ROLES, ROLES, create_keys
 
     folder = settings().keys_folder
-    wanted = tuple(r for r in ROLES if r in [among(name, ROLES, "--role") for name in role or ROLES])
+    wanted = tuple(r for r in ALL_ROLES if r in [among(name, ALL_ROLES, "--role") for name in role or ROLES])
     written = create_keys(folder, wanted)
     if as_json:
         say.document({"folder": str(folder), "written": [str(path) for path in written]})

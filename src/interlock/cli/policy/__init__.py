@@ -16,6 +16,8 @@ from interlock.cli.policy.proposals import proposals, review
 from interlock.cli.policy.schema import schema
 from interlock.cli.policy.shadow import shadow
 from interlock.cli.policy.show import show
+from interlock.cli.policy.sign import sign
+from interlock.cli.policy.status import status
 from interlock.cli.policy.suggest import suggest
 from interlock.cli.policy.test import test
 from interlock.cli.policy.who import who
@@ -46,5 +48,7 @@ for verb in (
     proposals,
     review,
     notices,
+    sign,
+    status,
 ):
     app.command()(verb)
