@@ -13,7 +13,9 @@ EXPECTED = {
     "run start", "run list", "run show", "run wait", "run cancel", "run pause", "run resume",
     "run artifacts", "run artifact", "run output", "run export", "run history",
     "approval list", "approval show", "approval approve", "approval reject", "approval respond", "approval edit",
-    "compile", "policy explain", "agent list", "agent graph", "tool list", "tool call",
+    "compile", "policy check", "policy lint", "policy fmt", "policy show", "policy schema", "policy test",
+    "policy mutate", "policy explain", "policy can", "policy who", "policy diff", "policy impact", "policy shadow",
+    "policy suggest", "policy proposals", "policy review", "policy notices", "agent list", "agent graph", "tool list", "tool call",
     "sandbox build", "sandbox doctor", "sandbox clean", "keys create",
 }  # fmt: skip
 

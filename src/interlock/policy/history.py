@@ -113,10 +113,10 @@ def questions_about(bundle: Bundle, tool: str) -> tuple[Question, ...]:
 
 @lru_cache(maxsize=8)
 def _asking(bundle: Bundle) -> tuple[CompiledRule, ...]:
-    return tuple(rule for rule in bundle.rules if any(condition.question for condition in rule.rule.when))
+    return bundle.rules_about(lambda condition: condition.question is not None)
 
 
 @lru_cache(maxsize=8)
 def asks_for_labels(bundle: Bundle) -> bool:
     """Whether any rule asks where values came from."""
-    return any(condition.about_labels for rule in bundle.rules for condition in rule.rule.when)
+    return bool(bundle.rules_about(lambda condition: condition.about_labels))
