@@ -25,6 +25,11 @@ check: ## Style, types and layers: ruff, mypy, import-linter
 	MYPYPATH=scripts/setup $(BIN)/mypy scripts/setup
 	$(BIN)/lint-imports
 
+.PHONY: fuzz
+fuzz: ## Ten minutes of hostile policy files, conditions and requests (MINUTES=1 for less)
+	@sh scripts/setup.sh check
+	@PYTHONPATH=tests $(BIN)/python -m policy.fuzz --minutes $(or $(MINUTES),10)
+
 .PHONY: dev
 dev: ## Temporal, executor and graph worker in the foreground, for this project
 	@sh scripts/setup.sh dev
