@@ -15,7 +15,8 @@ EXPECTED = {
     "approval list", "approval show", "approval approve", "approval reject", "approval respond", "approval edit",
     "compile", "policy check", "policy lint", "policy fmt", "policy show", "policy schema", "policy test",
     "policy mutate", "policy explain", "policy can", "policy who", "policy diff", "policy impact", "policy shadow",
-    "policy suggest", "policy proposals", "policy review", "policy notices", "agent list", "agent graph", "tool list", "tool call",
+    "policy suggest", "policy proposals", "policy review", "policy notices",
+    "policy sign", "policy status", "agent list", "agent graph", "tool list", "tool call",
     "sandbox build", "sandbox doctor", "sandbox clean", "keys create",
 }  # fmt: skip
 
