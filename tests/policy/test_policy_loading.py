@@ -187,3 +187,11 @@ def test_linked_folder_is_refused(write, tmp_path: Path):
     (folder / "teams").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(PolicyError, match="a linked folder is not read"):
         load_bundle(folder)
+
+
+@pytest.mark.parametrize("text", ["", "\n", "# guardrails come here\n", "---\n", "~\n", "null"])
+def test_file_that_holds_nothing_is_refused(refused, text):
+    """A truncated file of guardrails must not mean that there are none."""
+    (problem,) = refused(guardrails=text)
+    assert problem.startswith("permissions/guardrails.yaml:")
+    assert problem.endswith(": holds nothing: delete it, or write 'rules: []'")

@@ -94,6 +94,8 @@ class _Reader:
         """Take up every entry of a file."""
         self.problems += file.problems
         if file.value is None:
+            if not file.problems:  # what a full disk or a broken copy leaves, guardrails and all
+                self.problems.append(Problem(file.source(), "holds nothing: delete it, or write 'rules: []'"))
             return
         if not isinstance(file.value, dict):
             self.problems.append(Problem(file.source(), f"must be a mapping with {', '.join(SECTIONS)}"))
