@@ -73,7 +73,10 @@ class RuleIndex:
 
     def _file(self, position: int, head: Head) -> None:
         agents = head.agents if "agent:*" not in head.agents else ANY
-        for place in _places(tuple(map(_tool_key, head.tools)), agents, everything=""):
+        places: Iterable[tuple[str, str]] = ((_tool_key(head.tools[0]), agents[0]),)
+        if len(head.tools) > 1 or len(agents) > 1:
+            places = _places(tuple(map(_tool_key, head.tools)), agents, everything="")
+        for place in places:
             filed = self._by_tool_and_agent.get(place)
             if filed is None:
                 self._by_tool_and_agent[place] = [position]
@@ -131,8 +134,6 @@ def _keep(kept: dict[str, list[int]], name: str, position: int) -> None:
 
 
 def _places(first: Names, second: Names, *, everything: str) -> Iterable[tuple[str, str]]:
-    if len(first) == 1 and len(second) == 1:
-        return ((first[0], second[0]),)
     while len(first) * len(second) > MOST_PLACES:
         # The longer list tells less apart.
         first, second = ((everything,), second) if len(first) > len(second) else (first, ANY)

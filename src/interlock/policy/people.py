@@ -7,13 +7,14 @@ immutable closure of any depth; cycles are refused at load.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 
 from interlock.policy.content import Content
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class People:
     """Users, groups and roles of a bundle."""
 
@@ -21,11 +22,11 @@ class People:
     """`user:alice` → the tenants in which she is known."""
     members: Mapping[str, tuple[str, ...]]
     """`group:x` or `role:x` → its direct members."""
-    belongs: Mapping[str, frozenset[str]] = field(init=False)
-    """Each member → itself and every group and role that it has, directly or through others."""
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "belongs", MappingProxyType(_closure(_parents(self.members))))
+    @cached_property
+    def belongs(self) -> Mapping[str, frozenset[str]]:
+        """Each member → itself and every group and role that it has, directly or through others."""
+        return MappingProxyType(_closure(_parents(self.members)))
 
     @classmethod
     def of(cls, content: Content) -> People:

@@ -25,7 +25,7 @@ from pydantic import TypeAdapter
 from interlock.errors import PolicyError
 from interlock.policy.content import MAX_BUNDLE_BYTES, Content, read_content
 from interlock.policy.crosscheck import cross_check
-from interlock.policy.entries import RouteEntry, Rule
+from interlock.policy.entries import SECTIONS, RouteEntry, Rule
 from interlock.policy.index import ANY, EVERY_TOOL, Head
 from interlock.policy.operators import time_between
 from interlock.policy.rulebook import Entry, strength_of
@@ -46,6 +46,8 @@ class Shape(NamedTuple):
     """What rules with the same keys, effect and being a guardrail have in common."""
 
     keys: tuple[str, ...]
+    known: tuple[Callable[[Any], Any], ...]
+    """For each key, gives the value that is known to be good and equal, if there is one."""
     columns: Callable[[list[Any]], tuple[Any, ...]]
     """Takes what is in `_READ_BY_INDEX` out of the values with the defaults behind them."""
 
@@ -108,7 +110,7 @@ def _read(data: bytes, model: str) -> Stored:
     if len(data) > MAX_BUNDLE_BYTES or orjson.dumps(value, option=orjson.OPT_SORT_KEYS) != data:
         raise _DoubtError
     rules, sources = value["rules"], _TEXTS.validate_python(value["sources"], strict=True)
-    content = read_content(orjson.dumps({**value, "rules": [], "sources": {}}, option=orjson.OPT_SORT_KEYS), model)
+    content = _without_rules(value, model)
     if type(rules) is not list:
         raise _DoubtError
     values = _Values()
@@ -119,6 +121,31 @@ def _read(data: bytes, model: str) -> Stored:
     content.sources = sources
     _check_references(content, values)
     return Stored(content, [_entry(*one, content.routes) for one in read])
+
+
+def _without_rules(value: dict[str, Any], model: str) -> Content:
+    """All sections but the rules. Those that may be long are read at once, the others as in any bundle."""
+    long = {section: value[section] for section in ("users", "groups", "roles")}
+    rest = {**value, **{section: [] for section in (*long, "rules")}, "sources": {}}
+    content = read_content(orjson.dumps(rest, option=orjson.OPT_SORT_KEYS), model)
+    for section, items in long.items():
+        reader = _section(section)
+        entries = reader.validate_python(items)
+        names = [entry.name for entry in entries]
+        if type(items) is not list or _rewritten(reader, items) != orjson.dumps(items) or not _is_ascending(names):
+            raise _DoubtError
+        content.section(section).update(zip(names, entries, strict=True))
+    return content
+
+
+def _is_ascending(names: list[str]) -> bool:
+    return all(first < second for first, second in pairwise(names))
+
+
+@lru_cache(maxsize=8)
+def _section(name: str) -> TypeAdapter[Any]:
+    items: Any = list.__class_getitem__(SECTIONS[name])
+    return TypeAdapter(items)
 
 
 class _Values:
@@ -136,10 +163,11 @@ class _Values:
         if shape is None:
             if _rewritten(_RULE, rule) != orjson.dumps(rule):
                 raise _DoubtError
-            shape = self._shapes[same] = _shape(same[0])
-        values = []
-        for key, value in rule.items():
-            # Only text and a list that begins with text are compared as they are: to Python 1, 1.0, true are equal.
+            shape = self._shapes[same] = self._shape(same[0])
+        values: list[Any] = []
+        for known, value in zip(shape.known, rule.values(), strict=True):
+            # Text, and a list that begins with text, is compared as it is. Other values are not: to Python, 1, 1.0
+            # and true are equal.
             kind = type(value)
             if kind is str:
                 same = value
@@ -147,10 +175,15 @@ class _Values:
                 same = tuple(value)
             else:
                 same = orjson.dumps(value)
-            good = self._good[key].get(same)
-            values.append(self._new(key, same, value) if good is None else good)
+            good = known(same)
+            values.append(self._new(shape.keys[len(values)], same, value) if good is None else good)
         values += _DEFAULTS.values()
         return shape, values
+
+    def _shape(self, keys: tuple[str, ...]) -> Shape:
+        places = {key: place for place, key in enumerate((*keys, *(f" {key}" for key in _DEFAULTS)))}
+        columns = itemgetter(*(places.get(key, places.get(f" {key}")) for key in _READ_BY_INDEX))
+        return Shape(keys, tuple(self._good[key].get for key in keys), columns)
 
     def _new(self, key: str, same: Any, value: Any) -> Any:
         if key == "id":
@@ -166,7 +199,7 @@ class _Values:
 
     def checked_ids(self) -> list[str]:
         """All ids, which are looked at at once, since each is another."""
-        if any(first >= second for first, second in pairwise(self._ids)):
+        if not _is_ascending(self._ids):
             raise _DoubtError
         _reader("id", many=True).validate_python(self._ids, strict=True)
         return self._ids
@@ -174,11 +207,6 @@ class _Values:
     def all_of(self, key: str) -> list[Any]:
         """Each different value of a key."""
         return list(self._good[key].values())
-
-
-def _shape(keys: tuple[str, ...]) -> Shape:
-    places = {key: place for place, key in enumerate((*keys, *(f" {key}" for key in _DEFAULTS)))}
-    return Shape(keys, itemgetter(*(places.get(key, places.get(f" {key}")) for key in _READ_BY_INDEX)))
 
 
 def _rewritten(reader: TypeAdapter[Any], value: Any) -> bytes:
@@ -197,7 +225,8 @@ def _rewritten(reader: TypeAdapter[Any], value: Any) -> bytes:
 def _reader(key: str, *, many: bool = False) -> TypeAdapter[Any]:
     info = Rule.model_fields[key]
     one: Any = Annotated[(info.annotation, *info.metadata)] if info.metadata else info.annotation
-    return TypeAdapter(list[one] if many else one)
+    read: Any = list.__class_getitem__(one) if many else one
+    return TypeAdapter(read)
 
 
 def _check_references(content: Content, values: _Values) -> None:
