@@ -261,3 +261,16 @@ def test_failing_listener_does_not_stop_the_policy(write, rule, caplog):
     write(rules=rule(effect="deny"))
     assert followed.current().rules[0].rule.effect == "deny"
     assert "nobody listens" in caplog.text
+
+
+def test_watched_policy_is_not_read_by_whoever_decides(write, rule, monkeypatch):
+    monkeypatch.setattr(source, "CHECK_EVERY_S", 3600)
+    followed = PolicySource(write(rules=rule()))
+    monkeypatch.setattr(source, "CHECK_EVERY_S", 0)
+    before = followed.current()
+    monkeypatch.setattr(source.threading.Thread, "start", lambda thread: None)
+    followed.watch()
+    write(rules=rule(effect="deny"))
+    assert followed.current() is before
+    followed.close()
+    assert followed.current() is not before

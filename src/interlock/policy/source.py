@@ -100,6 +100,7 @@ class PolicySource:
         self._signed = signed
         self._lock = threading.Lock()
         self._ended = threading.Event()
+        self._watched = False
         self._stamp, self._content, self._bundle = self._first()
         self._seen, self._seen_at = self._stamp, time.monotonic()
         self._fresh, self._checked = _is_fresh(self._stamp), self._seen_at
@@ -112,13 +113,17 @@ class PolicySource:
         return self.state.problem
 
     def current(self) -> Bundle:
-        """The bundle in force; looks at the files first, at most a few times a second."""
+        """The bundle in force. Where no thread watches, looks at the files first, at most a few times a second."""
+        if not self._watched:
+            self._glance()
+        return self._bundle
+
+    def _glance(self) -> None:
         if time.monotonic() - self._checked >= CHECK_EVERY_S and self._lock.acquire(blocking=False):
             try:
                 self._refresh()
             finally:
                 self._lock.release()
-        return self._bundle
 
     def reload(self) -> Bundle:
         """Look at the files now, take them for written, and return the bundle in force."""
@@ -131,11 +136,13 @@ class PolicySource:
 
         The thread ends with `close()`, or once nobody holds this source.
         """
+        self._watched = True  # from now on no decision waits for a new policy to be read
         arguments = (weakref.ref(self), self._ended)
         threading.Thread(target=_watch, args=arguments, name="policy", daemon=True).start()
 
     def close(self) -> None:
         """End the watching."""
+        self._watched = False
         self._ended.set()
 
     def _first(self) -> tuple[Stamp, bytes, Bundle]:
@@ -241,7 +248,7 @@ def _watch(source: weakref.ref[PolicySource], ended: threading.Event) -> None:
         if watched is None:
             return
         try:
-            watched.current()
+            watched._glance()
         except Exception:
             _log.exception("the policy's files could not be looked at")
         del watched
