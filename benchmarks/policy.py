@@ -211,7 +211,9 @@ def judge(found: dict[str, Any]) -> dict[str, bool]:
     hot = statistics.median(verdict[kind]["p50"] for kind in KINDS)
     found["times plain Casbin"] = round(last["plain Casbin"]["p50"] / hot)
     return {
-        "p50 <= 100 us, each kind but cold": all(verdict[kind]["p50"] <= GOALS["p50"] for kind in KINDS if kind != "cold"),
+        "p50 <= 100 us, each kind but cold": all(
+            verdict[kind]["p50"] <= GOALS["p50"] for kind in KINDS if kind != "cold"
+        ),
         "p99 <= 1 ms, cold": verdict["cold"]["p99"] <= GOALS["p99 cold"],
         "load <= 2 s": last["load s"] <= GOALS["load s"],
         ">= 1,000 x plain Casbin": found["times plain Casbin"] >= GOALS["x plain Casbin"],

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from interlock.approval import ApprovalClaims, lifetime_until
-from interlock.scratch import ScratchBlobs
 from interlock.definitions import ToolEntry, ToolSchema
 from interlock.digest import canonical, digest_of
+from interlock.scratch import ScratchBlobs
 from interlock.signing import Signer, Verifier, create_keys, load_signer, load_verifier
 from interlock.types import ApprovalRequest, FileEntry, Route, ToolCall, Tree
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from interlock.scratch import ScratchBlobs
 from interlock.digest import canonical
 from interlock.errors import IntegrityError, InvalidInput
 from interlock.run import files
 from interlock.run.files import export_workspace, import_workspace, load_tree
+from interlock.scratch import ScratchBlobs
 from interlock.types import FileEntry, Tree
 
 
