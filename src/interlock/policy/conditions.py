@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
+from functools import cached_property
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
@@ -149,12 +150,13 @@ class Condition(Closed):
         """Whether it must be known where the arguments' values came from."""
         return self.operator in LABEL_OPERATORS and self.attribute not in ("emits", "declassifies")
 
-    @property
+    # Kept, since each evaluation reads them; so a condition is made anew, and never copied with changes.
+    @cached_property
     def given(self) -> frozenset[str]:
         """Names of the keys that were written."""
         return frozenset(_written(name) for name in self.model_fields_set)
 
-    @property
+    @cached_property
     def operator(self) -> str:
         """The one operator, as it is written."""
         return next(name for name in OPERATORS if name in self.given)
