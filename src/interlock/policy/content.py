@@ -91,7 +91,7 @@ def read_content(data: bytes, model: str) -> Content:
         value = _revived(parse(data))
         if (value["v"], value["semantics"], value["model"]) != (1, SEMANTICS, model):
             raise PolicyError("the bundle was made for other semantics or another Casbin model than this engine's")
-        content = Content(sources=value["sources"], zones=dict(value["zones"]))
+        content = Content(sources=_texts(value["sources"]), zones=_texts(dict(value["zones"])))
         for section in SECTIONS:
             entries = [read_entry(section, item) for item in value[section]]
             content.section(section).update({name_of(entry): entry for entry in entries})
@@ -102,6 +102,12 @@ def read_content(data: bytes, model: str) -> Content:
     if write_content(content, model) != data:
         raise PolicyError("the bundle is not in canonical form")
     return content
+
+
+def _texts(value: Any) -> dict[str, str]:
+    if not (isinstance(value, dict) and all(isinstance(text, str) for text in (*value, *value.values()))):
+        raise TypeError("'sources' and 'zones' hold text by name")
+    return value
 
 
 def _revived(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 
@@ -10,11 +11,11 @@ from policy.fuzz import campaign as running
 from policy.fuzz.campaign import Campaign
 from policy.fuzz.mutation import Mutator
 from policy.fuzz.seeds import policy_files
-from policy.fuzz.targets import Targets
+from policy.fuzz.targets import Targets, dumped
 from ruamel.yaml.error import ReusedAnchorWarning
 
 from interlock.errors import PolicyError
-from interlock.policy import load_bundle
+from interlock.policy import Bundle, load_bundle
 from interlock.policy.compiled import CompiledCondition
 
 INPUTS = 300
@@ -112,3 +113,19 @@ def test_decimal_of_another_type_is_refused(refused, rule, written):
 def test_half_a_character_is_refused_with_its_line(refused, where):
     problems = refused(rules=f"rules:\n  - id: r\n    effect: deny\n    owner: t\n    {where}\n")
     assert any(":5: " in problem for problem in problems)
+
+
+@pytest.mark.parametrize(
+    "change", [{"sources": 1}, {"sources": {"rules:r": 1}}, {"zones": [["UTC", {"a": 1}]]}, {"zones": 5}]
+)
+def test_stored_bundle_of_other_types_is_refused(load, rule, change):
+    window = "{from: '08:00', to: '09:00', zone: UTC}"
+    stored = json.loads(load(rule(when=f"[{{attribute: time, time_between: {window}}}]")).to_bytes())
+    with pytest.raises(PolicyError):
+        Bundle.from_bytes(dumped({**stored, **change}, canonical=True))
+
+
+def test_stored_bundle_of_unresolved_references_is_refused(load, rule):
+    stored = json.loads(load(rule()).to_bytes())
+    with pytest.raises(PolicyError):
+        Bundle.from_bytes(dumped({**stored, "sources": {}}, canonical=True))
