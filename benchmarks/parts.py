@@ -78,7 +78,7 @@ def environment() -> dict[str, str]:
     server = subprocess.run([temporal_binary(), "--version"], capture_output=True, text=True, check=True)
     names = ("temporalio", "temporalio-langgraph", "langgraph", "pydantic", "sqlalchemy", "pycasbin")
     return {
-        "cpu": _cpu(),
+        "cpu": cpu(),
         "cores": str(len(os.sched_getaffinity(0))),
         "python": platform.python_version(),
         "system": platform.platform(),
@@ -89,6 +89,7 @@ def environment() -> dict[str, str]:
     }
 
 
-def _cpu() -> str:
+def cpu() -> str:
+    """The processor's name."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")

@@ -13,6 +13,9 @@ from interlock.policy.content import Content
 from interlock.policy.entries import SECTIONS, read_entry
 from interlock.types.access import AccessRequest
 
+KINDS = ("cold", "early", "late", "miss", "skewed")
+"""Cold comes first, while nothing is kept."""
+
 TENANTS, AGENTS, SERVICES, USERS = 50, 400, 250, 1_000
 NOON = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 
