@@ -4,9 +4,9 @@
 
 Each engine runs in a process of its own, one after the other, over the same rules and requests. Figures are CPU
 time, in microseconds unless named otherwise. `verdict` is Casbin's decision among the rows that the index picks,
-for a request that was made ready; `decide` is the whole of it: canonical bytes and digest of the request, every rule
-that matches, obligations, a reason in words. Cold requests come first, to a bundle just loaded, each about another
-rule.
+for a request that was made ready; `decide` is the whole of it: canonical bytes and digest of the request, every
+rule that matches, obligations, a reason in words. Cold requests come first, to a bundle just loaded, each about
+another rule.
 
 The others get a request as their interface takes it and give a verdict. Cedar and Oso are measured with every rule,
 and given for each request only the rules that our index picks, which is the best that an index could do for them;
