@@ -75,7 +75,7 @@ def test_other_source_cannot_be_shown(waiting) -> None:
 
 def test_missing_arguments_refuse_the_card(waiting) -> None:
     request, call, tool = waiting.request(), waiting.call(), waiting.tool()
-    waiting.blobs._kept.pop(call.arguments)
+    waiting.blobs.content.pop(call.arguments)
     with pytest.raises(IntegrityError, match="absent"):
         build_card(request, call, tool, waiting.blobs, base="", reason="", now=NOW)
 
@@ -230,7 +230,7 @@ def test_missing_file_refuses_the_card(waiting) -> None:
     parts = waiting.request(), waiting.call(), waiting.tool()
     from interlock.digest import digest_bytes
 
-    waiting.blobs._kept.pop(digest_bytes(b"content"))
+    waiting.blobs.content.pop(digest_bytes(b"content"))
     with pytest.raises(IntegrityError, match="absent"):
         build_card(*parts, waiting.blobs, base="", reason="", now=NOW)
 
