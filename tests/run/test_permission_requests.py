@@ -80,7 +80,7 @@ def test_reviewed_rule_is_narrow_and_told_with_its_impact(denied: Runtime) -> No
     assert found.still_denied == ()
     assert "+  - id: suggested_tester_save" in found.diff
     records = recorded(denied.ledger, denied.blobs)
-    change = consequences(found, folder, records, Bundles(denied.blobs), Renewal(denied.ledger, denied.blobs))
+    change = consequences(found, records, Bundles(denied.blobs), Renewal(denied.ledger, denied.blobs))
     assert (change.changed, change.widened) == (1, 1)
     assert change.groups[0].kind == "newly allowed"
 

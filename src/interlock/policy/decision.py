@@ -56,12 +56,11 @@ def _obligations(bundle: Bundle, judgement: Judgement) -> Obligations:
     if judgement.deciding is None:
         return Obligations()
     rule = judgement.deciding.rule
-    told = bundle.people.expand(rule.notify or ())
     return Obligations(
         egress=rule.egress or (),
         limits=rule.limits,
         redact=rule.redact or (),
-        notify=tuple(one for one in told if one.startswith("user:")),
+        notify=bundle.people.users(rule.notify or ()),
     )
 
 

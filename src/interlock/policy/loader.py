@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -48,6 +50,20 @@ def read_policy(folder: Path) -> tuple[Bundle | None, list[Problem]]:
     for path in paths:
         reader.read(read_yaml(path, label(folder, path)))
     return reader.finish()
+
+
+def load_with(folder: Path, file: Path, text: str) -> Bundle:
+    """The policy as it would be if `file`, in `folder`, had this text; nothing of the folder is touched.
+
+    Raises:
+        PolicyError: it does not load so.
+    """
+    with tempfile.TemporaryDirectory(prefix="interlock-policy-") as scratch:
+        copy = Path(scratch) / folder.resolve().name
+        shutil.copytree(folder, copy, ignore=shutil.ignore_patterns(CASES, ".*"))
+        changed = copy / file.resolve().relative_to(folder.resolve())
+        changed.write_text(text, encoding="utf-8")
+        return load_bundle(copy)
 
 
 def label(folder: Path, path: Path) -> str:

@@ -40,6 +40,10 @@ class People:
         """The subject itself and all its groups and roles."""
         return self.belongs.get(subject, frozenset((subject,)))
 
+    def users(self, references: tuple[str, ...]) -> tuple[str, ...]:
+        """The users alone that the references stand for, sorted."""
+        return tuple(one for one in self.expand(references) if one.startswith("user:"))
+
     def is_known(self, user: str, tenant: str) -> bool:
         """Whether this is a user of that tenant."""
         return tenant in self.tenants.get(user, frozenset())

@@ -118,7 +118,7 @@ def _requesters(requests: Sequence[AccessRequest], people: People) -> tuple[list
 
 
 def _users(people: People, name: str) -> set[str]:
-    return {one for one in people.expand((name,)) if one.startswith("user:")}
+    return set(people.users((name,)))
 
 
 def _conditions(requests: Sequence[AccessRequest]) -> Iterator[tuple[dict[str, Any] | None, str]]:

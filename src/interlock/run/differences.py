@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import Final, Literal
 
 from interlock.policy import Bundle
+from interlock.policy.entries import Rule
 from interlock.types.access import Closed, Decision, Limits, Route, Verdict
 
 Kind = Literal["newly allowed", "newly asks", "newly denied", "other terms"]
@@ -59,10 +60,11 @@ class Difference(Closed):
 
 def side_of(bundle: Bundle | None, verdict: Verdict, rule: str, *, tenant: str, requester: str) -> Side:
     """A decision of `bundle` as one side; None for a policy that cannot be read."""
-    if bundle is None or rule not in bundle.rule_by_id:
+    found = bundle.rule(rule) if bundle else None
+    if bundle is None or found is None:
         return Side(verdict=verdict, rule=rule)
-    terms = None if verdict == "deny" else _terms(bundle, rule, tenant, requester)
-    return Side(verdict=verdict, rule=rule, source=bundle.rule_by_id[rule].source, terms=terms)
+    terms = None if verdict == "deny" else _terms(bundle, found.rule, tenant, requester)
+    return Side(verdict=verdict, rule=rule, source=found.source, terms=terms)
 
 
 def side(bundle: Bundle, decision: Decision, *, tenant: str, requester: str) -> Side:
@@ -70,8 +72,7 @@ def side(bundle: Bundle, decision: Decision, *, tenant: str, requester: str) -> 
     return side_of(bundle, decision.verdict, decision.rule, tenant=tenant, requester=requester)
 
 
-def _terms(bundle: Bundle, rule: str, tenant: str, requester: str) -> Terms:
-    own = bundle.rule_by_id[rule].rule
+def _terms(bundle: Bundle, own: Rule, tenant: str, requester: str) -> Terms:
     return Terms(
         route=bundle.route(own.route, tenant=tenant, requester=requester) if own.route else None,
         profile=own.profile or "",

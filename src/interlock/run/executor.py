@@ -190,7 +190,7 @@ class Executor:
             stored = await asyncio.to_thread(self.ledger.finished, call.call_id, digest)
             if stored is not None:
                 return ExecuteOutput.model_validate(parse(stored))
-        entry = self._admit(call, proof, now)
+        entry = self._admit(call, digest, proof, now)
         bundle = self.policy.current()
         access = proof.question(proof.proposals[digest], now, bundle)
         self.blobs.put(canonical(canonical_request(access)))
@@ -257,7 +257,7 @@ class Executor:
             return ExecuteOutput(outcome="unknown", decision=decision, detail=detail)
         return await asyncio.to_thread(self._retake, call.call_id, reserved, settled)
 
-    def _admit(self, call: ToolCall, proof: RunProof, now: datetime) -> ToolEntry:
+    def _admit(self, call: ToolCall, digest: str, proof: RunProof, now: datetime) -> ToolEntry:
         """Raises unless the run is alive, its requester still speaks, and it proposed exactly this call."""
         if proof.ended:
             raise Refused(f"run {call.run!r} has ended")
@@ -268,9 +268,9 @@ class Executor:
         claims = proof.requester()
         if int(now.timestamp()) >= claims.exp:
             raise TokenRejected(f"the request of {claims.sub} for run {call.run!r} has expired")
-        if digest_of(call.as_hashed()) not in proof.proposals:
+        if digest not in proof.proposals:
             raise EventForged(f"call {call.call_id!r} is not the one that was proposed (digests differ)")
-        if by := proof.votes.turned_down.get(digest_of(call.as_hashed())):
+        if by := proof.votes.turned_down.get(digest):
             raise Refused(f"call {call.call_id!r} was turned down by {by}; that is final")
         if call.tool in BUILT_IN_TOOLS:
             raise InvalidInput(f"{call.tool!r} runs nothing; people decide it")

@@ -35,12 +35,12 @@ def notices(records: Iterable[Recorded | Unreadable], bundles: Bundles, *, perso
         if isinstance(record, Unreadable) or not record.event.rule:
             continue
         bundle = bundles.get(record.event.bundle)
-        rule = bundle.rule_by_id[record.event.rule].rule if bundle else None
-        if bundle is None or rule is None or not rule.notify:
+        found = bundle.rule(record.event.rule) if bundle else None
+        if bundle is None or found is None or not found.rule.notify:
             continue
-        told = tuple(one for one in bundle.people.expand(rule.notify) if one.startswith("user:"))
+        told = bundle.people.users(found.rule.notify)
         if not person or person in told:
-            yield _notice(record, rule.note, told)
+            yield _notice(record, found.rule.note, told)
 
 
 def _notice(record: Recorded, note: str, told: tuple[str, ...]) -> Notice:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import shutil
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Literal
 
 from interlock.errors import InvalidInput
 from interlock.policy import Bundle, decide, load_bundle
+from interlock.policy.loader import load_with
 from interlock.policy.suggestion import Suggestion, suggest_rule
 from interlock.policy.yaml_file import read_yaml
 from interlock.run.impact import Impact, impact
@@ -29,6 +28,8 @@ class Review:
     before: str
     after: str
     """The file's text with the rule at its end."""
+    bundle: Bundle
+    """The policy as it is now."""
     candidate: Bundle
     """The policy with the rule."""
     still_denied: tuple[str, ...]
@@ -92,17 +93,17 @@ def review(
     )
     before = _text(file)
     after = _appended(file, before, suggestion.yaml)
-    candidate = _with(folder, file, after)
+    candidate = load_with(folder, file, after)
     again = [decide(candidate, request) for request in proposal.denied]
     still = tuple(sorted({decision.reason for decision in again if decision.verdict == "deny"}))
-    return Review(suggestion, file, before, after, candidate, still)
+    return Review(suggestion, file, before, after, bundle, candidate, still)
 
 
 def consequences(
-    found: Review, folder: Path, records: Iterable[Recorded | Unreadable], bundles: Bundles, answer: Answer
+    found: Review, records: Iterable[Recorded | Unreadable], bundles: Bundles, answer: Answer
 ) -> Impact:
     """What the rule would change of everything on record, beside the policy as it is now."""
-    return impact(found.candidate, records, bundles, answer=answer, instead_of=load_bundle(folder))
+    return impact(found.candidate, records, bundles, answer=answer, instead_of=found.bundle)
 
 
 def _text(file: Path) -> str:
@@ -122,13 +123,3 @@ def _appended(file: Path, text: str, rule: str) -> str:
             next_step="name a file of rules, or a new one",
         )
     return f"{text.rstrip()}\n\n{rule}"
-
-
-def _with(folder: Path, file: Path, text: str) -> Bundle:
-    """The policy with another text of one file."""
-    with tempfile.TemporaryDirectory() as scratch:
-        copy = Path(scratch) / folder.resolve().name
-        shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("cases", ".*"))
-        changed = copy / file.resolve().relative_to(folder.resolve())
-        changed.write_text(text, encoding="utf-8")
-        return load_bundle(copy)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,6 +12,7 @@ from interlock.audit import Ledger, SqlBlobs
 from interlock.events import ApprovalDecided, ApprovalRequested, CallFinished, Event
 from interlock.policy import Bundle, Problem, decide, load_bundle
 from interlock.policy.entries import OBLIGATIONS, Rule
+from interlock.policy.loader import load_with
 from interlock.policy.suggestion import Suggestion, suggest_rule, suggestions_file
 from interlock.run.rehearsal import Bundles, Recorded, recorded
 
@@ -121,7 +120,7 @@ def _kinds(good: list[Recorded], bundles: Bundles, policy: Bundle) -> list[_Kind
         event, request = record.event, record.request
         if policy.people.is_known(request.requester, request.tenant):
             decided = bundles.get(event.bundle) or policy
-            found = decided.rule_by_id.get(event.rule)
+            found = decided.rule(event.rule)
             like = found.rule if found else None
             terms = tuple(str(getattr(like, key, None)) for key in ("route", *OBLIGATIONS, "notify"))
             kind = kinds.setdefault((request.agent, request.tool, event.verdict, terms), _Kind(like))
@@ -148,11 +147,7 @@ def _suggested(kinds: list[_Kind], policy: Bundle) -> tuple[list[Suggestion], li
 
 def _uncovered(good: list[Recorded], suggestions: list[Suggestion], folder: Path) -> Iterator[str]:
     """Load the suggested rules beside the policy, and see that they match what they were made from."""
-    with tempfile.TemporaryDirectory(prefix="interlock-suggest-") as scratch:
-        copy = Path(scratch) / folder.resolve().name
-        shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("cases", ".*"))
-        (copy / _FILE).write_text(suggestions_file(suggestions))
-        bundle = load_bundle(copy)
+    bundle = load_with(folder, folder / _FILE, suggestions_file(suggestions))
     own = {suggestion.rule.id for suggestion in suggestions}
     for record in good:
         decision = decide(bundle, record.request)

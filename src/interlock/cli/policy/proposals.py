@@ -102,7 +102,7 @@ def _reviewed(own: Settings, proposal: Proposal, file: Path, ask: str, owner: st
     found = review(proposal, folder, file, effect="ask" if ask else "allow", route=ask, owner=owner)
     with opened(own) as (ledger, blobs):
         records = recorded(ledger, blobs)
-        return found, consequences(found, folder, records, Bundles(blobs), Renewal(ledger, blobs))
+        return found, consequences(found, records, Bundles(blobs), Renewal(ledger, blobs))
 
 
 def _document(proposal: Proposal, found: Review, change: Impact, *, applied: bool) -> None:
