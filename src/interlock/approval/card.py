@@ -19,10 +19,10 @@ from interlock.approval.visible import lookalikes, shortened, visible, visible_l
 from interlock.definitions import ToolEntry
 from interlock.digest import digest_of, parse
 from interlock.errors import IntegrityError
-from interlock.types.access import Closed
 from interlock.types.approval import ApprovalRequest, RequestKind
 from interlock.types.blobs import Blobs
 from interlock.types.call import ToolCall
+from interlock.types.closed import Closed
 from interlock.types.names import Digest
 from interlock.types.workspace import Tree
 

@@ -7,8 +7,8 @@ from difflib import unified_diff
 from typing import Final, Literal
 
 from interlock.approval.visible import visible, visible_line
-from interlock.types.access import Closed
 from interlock.types.blobs import Blobs
+from interlock.types.closed import Closed
 from interlock.types.workspace import FileEntry, Tree
 
 LONGEST_COMPARED: Final = 20_000

@@ -14,8 +14,8 @@ from pydantic import Field, ValidationError
 
 from interlock.errors import TokenRejected
 from interlock.signing import Signer, Verifier, unverified
-from interlock.types.access import Closed
 from interlock.types.approval import ApprovalVerdict, RequestKind
+from interlock.types.closed import Closed
 from interlock.types.names import Digest, OptionalDigest, RunId, SubjectName
 
 

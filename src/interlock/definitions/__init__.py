@@ -6,6 +6,7 @@ from interlock.definitions.manifest import (
     AgentEntry,
     Manifest,
     ToolEntry,
+    ToolKind,
     ToolSchema,
     WorkflowEntry,
 )
@@ -17,6 +18,7 @@ __all__ = [
     "AgentEntry",
     "Manifest",
     "ToolEntry",
+    "ToolKind",
     "ToolOptions",
     "ToolSchema",
     "WorkflowEntry",

@@ -12,11 +12,18 @@ from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from interlock.definitions.tool import Effects, Flow, WorkspaceUse
 from interlock.digest import digest_of
-from interlock.types.access import Closed
+from interlock.types.closed import Closed
 from interlock.types.names import Digest, Name, OptionalDigest, ToolName
 
 RESERVED_LABELS: Final = frozenset({"requester", "model", "approver"})
 """Labels that only the engine gives: a value of the run's input, of no known origin, from an approver."""
+
+
+ToolKind = Literal["python", "command", "shell", "mcp", "http"]
+"""python: an `@tool` function in tools/NAME.py. The others are definitions in tools/NAME.yaml that the runner's own
+code carries out in the sandbox. command: a program with an argv template. shell: a line in the run's own shell
+session. mcp: a tool of a Model Context Protocol server that is started in the sandbox. http: one operation of an
+OpenAPI document, asked through the egress proxy."""
 
 
 class ToolSchema(Closed):
@@ -44,6 +51,8 @@ class ToolSchema(Closed):
     """Its arguments that say where to."""
     declassifies: tuple[Name, ...] = ()
     """Labels that its result no longer has."""
+    credentials: tuple[Name, ...] = ()
+    """Secrets that the egress proxy adds to its requests, if the policy grants them."""
 
     @model_validator(mode="after")
     def _labels_and_arguments_fit(self) -> Self:
@@ -62,6 +71,7 @@ class ToolEntry(Closed):
 
     source: Digest
     """Blob of the source file: what runs in the sandbox."""
+    kind: ToolKind = "python"
     path: str
     """`tools/NAME.py`, for people."""
     schema_: ToolSchema = Field(alias="schema")

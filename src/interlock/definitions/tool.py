@@ -54,6 +54,8 @@ class ToolOptions:
     """Its arguments that say where to: recipient, URL, account, file."""
     declassifies: tuple[str, ...] = ()
     """Labels of its arguments that its result no longer has."""
+    credentials: tuple[str, ...] = ()
+    """Secrets that the egress proxy adds to its requests, by name. The tool itself never sees one."""
 
 
 def tool(
@@ -71,6 +73,7 @@ def tool(
     emits: tuple[str, ...] = (),
     destination: tuple[str, ...] = (),
     declassifies: tuple[str, ...] = (),
+    credentials: tuple[str, ...] = (),
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Make a function a tool. It stays an ordinary function; its options are kept on it.
 
@@ -97,6 +100,7 @@ def tool(
             emits=emits,
             destination=destination,
             declassifies=declassifies,
+            credentials=credentials,
         )
         function.__interlock_tool__ = options  # type: ignore[attr-defined]
         return function

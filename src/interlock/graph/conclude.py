@@ -14,7 +14,7 @@ from interlock.graph.messages import revive
 from interlock.graph.prepare import ACTIVITY
 from interlock.graph.services import Services, services
 from interlock.graph.transcript import append_each
-from interlock.types.access import Closed
+from interlock.types.closed import Closed
 from interlock.types.names import Digest, OptionalDigest
 
 NAME: Final = "interlock.conclude"

@@ -12,7 +12,7 @@ from typing import Final, Literal, Protocol
 
 from pydantic import Field, JsonValue
 
-from interlock.types.access import Closed
+from interlock.types.closed import Closed
 from interlock.types.names import Digest, OptionalDigest
 
 ResultStatus = Literal["ok", "error", "refused", "unknown"]

@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from interlock.errors import InvalidInput
-from interlock.types.access import Closed
+from interlock.types.closed import Closed
 
 
 class PlaybookCall(Closed):

@@ -13,7 +13,7 @@ from typing import Final
 
 from interlock.errors import InterlockError
 from interlock.graph.gate import ModelReply
-from interlock.types.access import Closed
+from interlock.types.closed import Closed
 
 
 class Recorded(Closed):

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from interlock.types.access import Closed
+from interlock.types.closed import Closed
 from interlock.types.names import Digest, OptionalDigest
 
 

@@ -21,6 +21,7 @@ from interlock.policy.problems import did_you_mean
 from interlock.policy.rulebook import Entry, Rulebook, entry_of
 from interlock.policy.stored import Packed, no_collection, read_stored
 from interlock.types.access import Route
+from interlock.types.egress import Credential
 from interlock.types.names import Digest
 from interlock.types.profile import Profile
 
@@ -37,6 +38,8 @@ class Bundle:
     profiles: Mapping[str, Profile] = field(repr=False)
     prices: Mapping[str, Price] = field(repr=False)
     """Model → what its tokens cost."""
+    credentials: Mapping[str, Credential] = field(repr=False)
+    """What the egress proxy can add to requests: where each secret is read, where it may be sent."""
     book: Rulebook = field(repr=False)
     """The rules, strongest first, each compiled when it is first needed."""
     sources: Mapping[str, str] = field(repr=False)
@@ -90,6 +93,7 @@ class Bundle:
             routes=MappingProxyType(dict(sorted(content.routes.items()))),
             profiles=MappingProxyType(dict(sorted(content.profiles.items()))),
             prices=MappingProxyType(dict(sorted(content.prices.items()))),
+            credentials=MappingProxyType(dict(sorted(content.credentials.items()))),
             book=book,
             sources=sources,
             pdp=Pdp(book),

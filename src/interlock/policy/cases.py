@@ -22,7 +22,8 @@ from interlock.policy.messages import messages
 from interlock.policy.origins import MODEL
 from interlock.policy.problems import Problem, did_you_mean
 from interlock.policy.yaml_file import YamlFile, read_yaml
-from interlock.types.access import AccessRequest, Closed, Decision, Flow
+from interlock.types.access import AccessRequest, Decision, Flow
+from interlock.types.closed import Closed
 from interlock.types.names import Name, RunId, SubjectName, ToolName
 
 Moment = Annotated[datetime, BeforeValidator(lambda v: v if isinstance(v, str | datetime) else str(v))]

@@ -19,7 +19,7 @@ from pydantic import (
 from interlock.policy.operands import HostText, Many, Number, PathText, PatternText, Scalar, TimeWindow
 from interlock.policy.patterns import tool_pattern
 from interlock.policy.questions import CountOf, Question, SumOf
-from interlock.types.access import Closed
+from interlock.types.closed import Closed
 from interlock.types.names import Name
 
 Attribute = Literal[

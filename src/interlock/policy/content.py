@@ -22,6 +22,7 @@ from interlock.policy.entries import (
     write_profile,
 )
 from interlock.policy.zones import zone_data
+from interlock.types.egress import Credential
 from interlock.types.profile import Profile
 
 SEMANTICS: Final = 2
@@ -40,6 +41,7 @@ class Content:
     routes: dict[str, RouteEntry] = field(default_factory=dict)
     profiles: dict[str, Profile] = field(default_factory=dict)
     prices: dict[str, Price] = field(default_factory=dict)
+    credentials: dict[str, Credential] = field(default_factory=dict)
     rules: dict[str, Rule] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
     """`rules:ID`, `routes:NAME`, … → `file:line`."""

@@ -22,6 +22,7 @@ class Finding:
     code: str = "unknown-name"
 
 
+_KEYS = {"credential": "credentials"}
 _PLURAL = {"user": "users", "group": "groups", "role": "roles"}
 
 
@@ -34,7 +35,7 @@ def cross_check(content: Content, also: Mapping[str, frozenset[str]] | None = No
     """
     known = {
         section: frozenset(content.section(section)) | (also or {}).get(section, frozenset())
-        for section in ("users", "groups", "roles", "routes", "profiles")
+        for section in ("users", "groups", "roles", "routes", "profiles", "credentials")
     }
     yield from _memberships(content, known)
     for rule in content.rules.values():
@@ -62,9 +63,13 @@ def _rule(rule: Rule, known: Mapping[str, frozenset[str]]) -> Iterator[Finding]:
     yield from _references("rules", rule.id, "agent", rule.agent or (), known)
     yield from _references("rules", rule.id, "requester", rule.requester or (), known)
     yield from _references("rules", rule.id, "notify", rule.notify or (), known)
-    for key, section, name in (("route", "routes", rule.route), ("profile", "profiles", rule.profile)):
+    named = [("route", "routes", rule.route), ("profile", "profiles", rule.profile)]
+    named += [("credential", "credentials", name) for name in rule.credentials or ()]
+    for key, section, name in named:
         if name is not None and name not in known[section]:
-            yield Finding("rules", rule.id, key, f"unknown {key} {name!r}{did_you_mean(name, known[section])}")
+            yield Finding(
+                "rules", rule.id, _KEYS.get(key, key), f"unknown {key} {name!r}{did_you_mean(name, known[section])}"
+            )
 
 
 def _references(

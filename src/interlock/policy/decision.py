@@ -58,6 +58,7 @@ def _obligations(bundle: Bundle, judgement: Judgement) -> Obligations:
     rule = judgement.deciding.rule
     return Obligations(
         egress=rule.egress or (),
+        credentials=rule.credentials or (),
         limits=rule.limits,
         redact=rule.redact or (),
         notify=bundle.people.users(rule.notify or ()),

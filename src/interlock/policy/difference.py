@@ -32,7 +32,7 @@ class PolicyChange:
     """One entry that differs, and requests that are decided otherwise because of it."""
 
     section: str
-    """`rules`, `routes`, `people`, `profiles`, `prices`."""
+    """`rules`, `routes`, `people`, `profiles`, `prices`, `credentials`."""
     name: str
     kind: ChangeKind
     source: str
@@ -52,7 +52,7 @@ def policy_changes(
     seeds: Iterable[Seed] = (),
     tools: Mapping[str, ToolSchema] | None = None,
 ) -> list[PolicyChange]:
-    """Everything that differs in what it decides: rules, then routes, people, profiles and prices, by name.
+    """Everything that differs in what it decides, by section (rules, routes, people, the rest) and name.
 
     Args:
         before: one policy.
@@ -106,8 +106,8 @@ class _Comparison:
                 yield PolicyChange("people", name, kind, self._person(name), tuple(fields), tuple(effects))
 
     def plain(self) -> Iterator[PolicyChange]:
-        """Profiles and prices: what they change is not in a decision."""
-        for section in ("profiles", "prices"):
+        """Profiles, prices and credentials: what they change is not in a decision."""
+        for section in ("profiles", "prices", "credentials"):
             for name in sorted({*self.old.section(section), *self.new.section(section)}):
                 if self.old.section(section).get(name) != self.new.section(section).get(name):
                     yield self._change(section, name, [])

@@ -13,9 +13,12 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 
 from interlock.policy.conditions import Condition
 from interlock.policy.durations import duration, seconds
-from interlock.policy.operands import HostText, Many, Number, PatternText
+from interlock.policy.operands import Many, Number, PatternText
 from interlock.policy.patterns import resource_pattern, tool_pattern
-from interlock.types.access import Closed, Limits
+from interlock.policy.ways_out import egress_rule, egress_rules
+from interlock.types.access import Limits
+from interlock.types.closed import Closed
+from interlock.types.egress import Credential, EgressRule
 from interlock.types.names import Name
 from interlock.types.profile import Profile
 
@@ -108,7 +111,7 @@ class RouteEntry(Closed):
         return seconds(self.expires_after)
 
 
-OBLIGATIONS: Final = ("profile", "egress", "limits", "redact")
+OBLIGATIONS: Final = ("profile", "egress", "credentials", "limits", "redact")
 """Keys of a rule that say how a call must run; they have no meaning where it does not."""
 
 
@@ -142,8 +145,13 @@ class Rule(Closed):
     """Only with ask: makes stricter what another rule allows or asks, and grants nothing by itself."""
     profile: Name | None = None
     """Sandbox profile that replaces the tool's own."""
-    egress: Many[HostText] | None = None
-    """Hosts that the call may reach, and no others; `.example.org` is every host below that domain."""
+    egress: (
+        Many[Annotated[EgressRule, BeforeValidator(egress_rule, json_schema_input_type=str | EgressRule)]] | None
+    ) = None
+    """What the call may reach, and nothing else. A host alone (`api.example.org`) may be read from by HTTPS;
+    `*.example.org` is every host below that domain."""
+    credentials: Many[Name] | None = None
+    """Credentials of the tool that the egress proxy may add to its requests."""
     limits: Limits | None = None
     """Limits that are tighter than those of the profile."""
     redact: Many[PatternText] | None = None
@@ -194,7 +202,7 @@ class Price(Closed):
         return self
 
 
-Entry = Price | User | Group | Role | RouteEntry | Profile | Rule
+Entry = Credential | Price | User | Group | Role | RouteEntry | Profile | Rule
 
 
 def read_profile(value: Any) -> Profile:
@@ -205,6 +213,8 @@ def read_profile(value: Any) -> Profile:
     """
     if isinstance(value, dict) and isinstance(cpus := value.get("cpus"), Decimal):
         value = {**value, "cpus": float(cpus)}
+    if isinstance(value, dict) and "egress" in value:
+        value = {**value, "egress": egress_rules(value["egress"])}
     return Profile.model_validate(value, strict=True)
 
 
@@ -221,6 +231,7 @@ SECTIONS: Final[Mapping[str, type[Entry]]] = MappingProxyType(
         "routes": RouteEntry,
         "profiles": Profile,
         "prices": Price,
+        "credentials": Credential,
         "rules": Rule,
     }
 )

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal
 
-from interlock.types.access import Closed, Decision, Limits
+from interlock.types.access import Decision, Limits
+from interlock.types.closed import Closed
 from interlock.types.names import Name, SubjectName
 
-TERMS: Final = ("route", "quorum", "profile", "egress", "limits", "redact", "notify")
+TERMS: Final = ("route", "quorum", "profile", "egress", "credentials", "limits", "redact", "notify")
 """What a case may expect besides the verdict and the rule."""
 
 
 def terms_of(decision: Decision) -> dict[str, Any]:
     """What a case can expect of a decision besides its verdict and its rule."""
     route, obliged = decision.route, decision.obligations
-    named = {name: getattr(obliged, name) for name in ("egress", "limits", "redact", "notify")}
+    named = {name: getattr(obliged, name) for name in ("credentials", "limits", "redact", "notify")}
+    named["egress"] = tuple(dict.fromkeys(rule.host for rule in obliged.egress))
     people = {"route": route.name if route else None, "quorum": route.quorum if route else None}
     return {**people, "profile": decision.profile, **named}
 
@@ -32,7 +34,9 @@ class Expected(Closed):
     profile: Name | Literal[""] | None = None
     """The sandbox profile that the rule names; `''`: none, the tool's own."""
     egress: tuple[str, ...] | None = None
-    """Hosts that the call may reach; `[]`: none."""
+    """Hosts that the rule lets the call reach; `[]`: it names none."""
+    credentials: tuple[Name, ...] | None = None
+    """Credentials that may be added to its requests."""
     limits: Limits | None = None
     redact: tuple[str, ...] | None = None
     notify: tuple[SubjectName, ...] | None = None

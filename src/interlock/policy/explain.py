@@ -7,7 +7,8 @@ from typing import Final, Literal
 from interlock.policy.bundle import Bundle
 from interlock.policy.decision import decision_of
 from interlock.policy.judgement import judge, near_rules
-from interlock.types.access import AccessRequest, Closed, Decision, NearestRule
+from interlock.types.access import AccessRequest, Decision, NearestRule
+from interlock.types.closed import Closed
 
 MAX_NEAR: Final = 10
 

@@ -21,7 +21,7 @@ WIDTH: Final = 110
 """A list or mapping that fits in a line of so many characters is written in one."""
 
 _MODELS: Final[dict[str, type[BaseModel]]] = {**SECTIONS, "cases": Case}
-_OPEN_SECTIONS: Final = frozenset({"routes", "profiles", "rules", "cases"})
+_OPEN_SECTIONS: Final = frozenset({"routes", "profiles", "credentials", "rules", "cases"})
 """Sections whose entries have a line for each key, and a blank line between them."""
 _OPEN_KEYS: Final = frozenset({"when", "request", "so_far"})
 """Keys whose value begins on a line of its own."""
@@ -30,7 +30,7 @@ _QUOTED: Final = frozenset({"matches", "redact"})
 RULE_KEYS: Final = (
     *("id", "effect", "guardrail", "owner", "note", "ticket", "expires"),
     *("agent", "requester", "tenant", "tool", "action", "resource"),
-    *("route", "profile", "egress", "limits", "redact", "notify", "when"),
+    *("route", "profile", "egress", "credentials", "limits", "redact", "notify", "when"),
 )
 """The order of a rule's keys: what it is, who and what it is about, what follows, under which conditions."""
 

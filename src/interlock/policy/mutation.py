@@ -14,7 +14,8 @@ from interlock.policy.mutants import Mutant, content_of, mutants
 from interlock.policy.probes import Probes
 from interlock.policy.universe import Universe
 from interlock.policy.witness import touched, witness
-from interlock.types.access import Closed, Decision
+from interlock.types.access import Decision
+from interlock.types.closed import Closed
 
 
 class Survivor(Closed):

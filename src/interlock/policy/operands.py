@@ -24,7 +24,7 @@ from pydantic_core import CoreSchema
 
 from interlock.policy import normal
 from interlock.policy.zones import zone_name
-from interlock.types.access import Closed
+from interlock.types.closed import Closed
 
 T = TypeVar("T")
 _MAX_INT: Final = 2**53

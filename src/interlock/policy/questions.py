@@ -8,7 +8,7 @@ from pydantic import AfterValidator, StringConstraints
 
 from interlock.policy.durations import duration, seconds
 from interlock.policy.patterns import tool_pattern
-from interlock.types.access import Closed
+from interlock.types.closed import Closed
 
 
 class Question(NamedTuple):

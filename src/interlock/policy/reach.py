@@ -14,7 +14,8 @@ from interlock.policy.compiled import ANYONE, CompiledRule
 from interlock.policy.patterns import segments_match
 from interlock.policy.problems import did_you_mean
 from interlock.policy.survey import ANY, ANY_AGENT, Survey
-from interlock.types.access import Closed, Verdict
+from interlock.types.access import Verdict
+from interlock.types.closed import Closed
 
 
 class Reaching(Closed):

@@ -12,7 +12,8 @@ from interlock.policy.compiled import CompiledRule
 from interlock.policy.normal import ConditionError
 from interlock.policy.reach import stated
 from interlock.policy.view import RequestView
-from interlock.types.access import AccessRequest, Closed, Decision, Verdict
+from interlock.types.access import AccessRequest, Decision, Verdict
+from interlock.types.closed import Closed
 
 MAX_NEAR: Final = 10
 _SHOWN: Final = 4

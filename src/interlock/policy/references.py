@@ -108,6 +108,11 @@ def _profiles(bundle: Bundle, images: Collection[str], tools: Mapping[str, ToolS
             guess = did_you_mean(tool.profile, bundle.profiles)
             said = f"tool {tool.name!r}: unknown profile {tool.profile!r}{guess}"
             yield Problem(f"tools/{tool.name}.py:1", said, "unknown-name")
+        for credential in tool.credentials:
+            if credential not in bundle.credentials:
+                guess = did_you_mean(credential, bundle.credentials)
+                said = f"tool {tool.name!r}: unknown credential {credential!r}{guess}"
+                yield Problem(f"tools/{tool.name}.py:1", said, "unknown-name")
 
 
 def covered_tools(pattern: str, tools: Mapping[str, ToolSchema]) -> dict[str, ToolSchema]:

@@ -15,7 +15,7 @@ from pydantic import AwareDatetime, ValidationError
 
 from interlock.policy.source import PolicyState
 from interlock.settings import Settings
-from interlock.types.access import Closed
+from interlock.types.closed import Closed
 from interlock.types.names import Digest
 
 _TRIES: Final = 3

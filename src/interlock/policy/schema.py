@@ -8,7 +8,7 @@ from pydantic import Field, create_model
 
 from interlock.policy.cases import Case
 from interlock.policy.entries import SECTIONS
-from interlock.types.access import Closed
+from interlock.types.closed import Closed
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 

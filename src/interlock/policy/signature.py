@@ -20,7 +20,7 @@ from interlock.errors import PolicyError, TokenRejected, Unreachable
 from interlock.policy.loader import SIGNATURE
 from interlock.settings import Settings
 from interlock.signing import Signer, Verifier, load_verifier
-from interlock.types.access import Closed
+from interlock.types.closed import Closed
 from interlock.types.names import Digest
 
 TYP: Final = "interlock-policy"

@@ -13,7 +13,8 @@ from interlock.policy.entries import OBLIGATIONS, Rule
 from interlock.policy.normal import ConditionError, path
 from interlock.policy.people import People
 from interlock.policy.rule_yaml import rule_yaml
-from interlock.types.access import AccessRequest, Closed
+from interlock.types.access import AccessRequest
+from interlock.types.closed import Closed
 
 FEW: Final = 5
 """So many different values are listed; of more, none is."""

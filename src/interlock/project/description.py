@@ -19,7 +19,7 @@ from interlock.errors import Conflict, ProjectError
 from interlock.project.mount import CODE_FOLDERS
 from interlock.project.problem import Problem
 from interlock.project.snapshot import Snapshot, take_snapshot
-from interlock.types.access import Closed
+from interlock.types.closed import Closed
 from interlock.types.names import Digest, Name, OptionalDigest
 
 TIMEOUT_S: Final = 60

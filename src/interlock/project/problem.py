@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from pydantic import Field
 
-from interlock.types.access import Closed
+from interlock.types.closed import Closed
 
 
 class Problem(Closed):

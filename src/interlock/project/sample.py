@@ -19,7 +19,7 @@ from typing import Final
 from pydantic import Field, ValidationError
 
 from interlock.errors import Conflict, IntegrityError, InvalidInput, Unreachable
-from interlock.types.access import Closed
+from interlock.types.closed import Closed
 
 REGRESSION_TEST: Final = "regression_test.py"
 LARGEST_SDIST: Final = 2 * 1024 * 1024

@@ -10,8 +10,9 @@ from typing import Any, Final, Literal
 
 from pydantic import AwareDatetime, Field, JsonValue
 
-from interlock.types.access import Closed, Decision
+from interlock.types.access import Decision
 from interlock.types.call import Artifact, CallStatus, ToolCall
+from interlock.types.closed import Closed
 from interlock.types.names import Digest, OptionalDigest, RunId, SubjectName, ToolName
 
 AGENT_RUN: Final = "agent_run"

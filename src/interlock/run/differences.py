@@ -7,7 +7,8 @@ from typing import Final, Literal
 
 from interlock.policy import Bundle
 from interlock.policy.entries import Rule
-from interlock.types.access import Closed, Decision, Limits, Route, Verdict
+from interlock.types.access import Decision, Limits, Route, Verdict
+from interlock.types.closed import Closed
 
 Kind = Literal["newly allowed", "newly asks", "newly denied", "other terms"]
 KINDS: Final[tuple[Kind, ...]] = ("newly allowed", "newly asks", "newly denied", "other terms")
@@ -23,6 +24,8 @@ class Terms(Closed):
     route: Route | None = None
     profile: str = ""
     egress: tuple[str, ...] = ()
+    """Each rule of the way out in words; empty: as the profile says."""
+    credentials: tuple[str, ...] = ()
     limits: Limits | None = None
     redact: tuple[str, ...] = ()
     notify: tuple[str, ...] = ()
@@ -76,7 +79,8 @@ def _terms(bundle: Bundle, own: Rule, tenant: str, requester: str) -> Terms:
     return Terms(
         route=bundle.route(own.route, tenant=tenant, requester=requester) if own.route else None,
         profile=own.profile or "",
-        egress=own.egress or (),
+        egress=tuple(rule.text for rule in own.egress or ()),
+        credentials=own.credentials or (),
         limits=own.limits,
         redact=own.redact or (),
         notify=bundle.people.expand(own.notify or ()),
@@ -102,6 +106,7 @@ def _compared(old: Terms, new: Terms) -> tuple[list[str], list[str]]:
     if old.profile != new.profile:
         tighter.append(f"profile {new.profile or 'of the tool'} instead of {old.profile or 'of the tool'}")
     _sets("may reach", old.egress, new.egress, gain=looser, loss=tighter)
+    _sets("may use", old.credentials, new.credentials, gain=looser, loss=tighter)
     _sets("redacts", old.redact, new.redact, gain=tighter, loss=looser)
     _sets("tells", old.notify, new.notify, gain=tighter, loss=looser)
     before, after = _numbers(old.limits), _numbers(new.limits)

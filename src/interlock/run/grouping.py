@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from interlock.run.differences import KINDS, Difference, Kind, Side
 from interlock.run.rehearsal import Recorded
-from interlock.types.access import Closed
+from interlock.types.closed import Closed
 
 
 class Place(Closed):

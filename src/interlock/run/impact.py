@@ -11,7 +11,7 @@ from interlock.policy import Bundle, decide
 from interlock.run.differences import Side, difference, side, side_of
 from interlock.run.grouping import Group, Grouping, place_of
 from interlock.run.rehearsal import Answer, Bundles, Recorded, Unreadable, as_recorded
-from interlock.types.access import Closed
+from interlock.types.closed import Closed
 
 MAX_UNDECIDED: Final = 10
 """Of decisions that could not be made again, so many are named."""

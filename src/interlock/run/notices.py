@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from interlock.run.rehearsal import Bundles, Recorded, Unreadable
-from interlock.types.access import Closed, Verdict
+from interlock.types.access import Verdict
+from interlock.types.closed import Closed
 
 
 class Notice(Closed):

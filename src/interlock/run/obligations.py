@@ -17,7 +17,7 @@ REDACTED: Final = "[redacted]"
 def unmet(obligations: Obligations) -> str:
     """Why this executor cannot fulfil them; empty if it can."""
     if obligations.egress:
-        hosts = ", ".join(obligations.egress[:4])
+        hosts = ", ".join(rule.host for rule in obligations.egress[:4])
         return f"the rule lets this call reach {hosts}, and no sandbox of this executor has a way out of any kind"
     return ""
 

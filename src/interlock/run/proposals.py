@@ -11,7 +11,8 @@ from typing import Final, Literal
 
 from interlock.policy import Bundle, decide
 from interlock.run.rehearsal import Answer, Recorded, Unreadable
-from interlock.types.access import AccessRequest, Closed
+from interlock.types.access import AccessRequest
+from interlock.types.closed import Closed
 
 REQUEST_TOOL: Final = "request_permission"
 """The tool by which an agent asks; its arguments `tool` and `reason` are read."""

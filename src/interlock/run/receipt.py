@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from interlock.errors import TokenRejected
 from interlock.events import Time
 from interlock.signing import Signer, Verifier
-from interlock.types.access import Closed
 from interlock.types.call import Artifact, CallStatus
+from interlock.types.closed import Closed
 from interlock.types.names import Digest, OptionalDigest, RunId
 
 RECEIPT: Final = "interlock-receipt"

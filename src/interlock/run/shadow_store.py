@@ -16,7 +16,7 @@ from typing import Final
 from interlock.errors import LedgerUnavailable
 from interlock.run.differences import Difference
 from interlock.run.grouping import Place
-from interlock.types.access import Closed
+from interlock.types.closed import Closed
 
 MOST: Final = 100_000
 """Of differences, so many are kept; older ones make room."""

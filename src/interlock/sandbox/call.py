@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Protocol
 
 from pydantic import Field, JsonValue
 
+from interlock.definitions import ToolKind
 from interlock.definitions.tool import WorkspaceUse
-from interlock.types import Artifact, CallStatus, Profile, ToolName, Tree
-from interlock.types.access import Closed
+from interlock.types import Artifact, CallStatus, EgressRecord, Profile, ToolName, Tree, Usage, WayOut
+from interlock.types.closed import Closed
 
 Limit = Literal["", "time", "memory", "output", "pids", "workspace"]
 """Which limit of the profile fired. `pids` goes with status error or timeout: the tool was refused a process."""
+
+
+Start = Literal["", "warm", "cold", "leased", "resumed"]
+"""warm: it had been started ahead. cold: none was waiting, so one was started for the call. leased: the run's own,
+that served it before. resumed: the call's own, found again after its executor had died."""
 
 
 class SandboxCall(Closed):
@@ -21,8 +27,14 @@ class SandboxCall(Closed):
     call_id: str
     """`RUN:cN`. The container's name is made from it, so that a call has at most one container on an engine."""
     run: str
+    tenant: str = ""
+    """With the run and the labels, whose container this may be where the profile leases one to a run."""
+    labels: tuple[str, ...] = ()
+    """Data labels that the run has taken on; a leased container of other labels is not used."""
+    kind: ToolKind = "python"
+    """What the source is: a Python module, or a definition that the runner's own code carries out."""
     tool: ToolName
-    """Which `@tool` function of the source runs."""
+    """Which tool of the source runs."""
     source: bytes
     """The tool's source file, as its digest pins it."""
     path: str = "tool.py"
@@ -34,6 +46,8 @@ class SandboxCall(Closed):
     profile: Profile
     image: str = ""
     """The engine's image id, `sha256:…`; the in-process driver needs none."""
+    way_out: WayOut | None = None
+    """What it may send out; None: nothing at all, and no socket to ask at."""
 
 
 class SandboxResult(Closed):
@@ -59,3 +73,30 @@ class SandboxResult(Closed):
     """The image that it ran in; empty: none, in process."""
     started_at: datetime
     ended_at: datetime
+    start: Start = ""
+    """Where its container came from; empty: in process."""
+    usage: Usage = Usage()
+    egress: tuple[EgressRecord, ...] = ()
+    """Every request that it made, in order."""
+
+
+class Observer(Protocol):
+    """Sees a call while it runs. Called from the threads that serve the call."""
+
+    def output(self, stream: Literal["stdout", "stderr"], data: bytes) -> None:
+        """What the tool printed, as it comes, until the cap. Whatever this raises is ignored."""
+        ...
+
+    def leaving(self, record: EgressRecord) -> None:
+        """A request is about to leave, or was refused. If this raises, the request does not leave."""
+        ...
+
+
+class Unobserved:
+    """Nobody watches."""
+
+    def output(self, stream: Literal["stdout", "stderr"], data: bytes) -> None:
+        """See `Observer.output`."""
+
+    def leaving(self, record: EgressRecord) -> None:
+        """See `Observer.leaving`."""

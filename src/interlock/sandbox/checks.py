@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from interlock.types.access import Closed
+from interlock.types.closed import Closed
 
 
 class Check(Closed):

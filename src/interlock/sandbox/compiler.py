@@ -26,7 +26,7 @@ from interlock.sandbox.in_process import require_permission
 from interlock.sandbox.stream import DeadlinePassed, OverCap, Stream, StreamEnded
 from interlock.settings import Settings
 from interlock.types import Profile
-from interlock.types.access import Closed
+from interlock.types.closed import Closed
 
 _TOOL_S: Final = 20
 _MAX_CONTRACT: Final = 1 << 20

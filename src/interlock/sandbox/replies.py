@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, Validati
 from interlock.sandbox.guest import frames
 from interlock.sandbox.stream import Stream
 from interlock.types import CallStatus, RelativePath
-from interlock.types.access import Closed
+from interlock.types.closed import Closed
 
 Text = Annotated[str, StringConstraints(max_length=16_384)]
 StreamName = Literal["stdout", "stderr"]

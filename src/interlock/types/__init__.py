@@ -3,7 +3,8 @@
 from interlock.types.access import AccessRequest, Decision, NearestRule, Route, Verdict, canonical_request
 from interlock.types.approval import ApprovalRequest, ApprovalVerdict, RequestKind, RequestState
 from interlock.types.blobs import Blobs
-from interlock.types.call import Artifact, CallStatus, Refusal, ToolCall
+from interlock.types.call import Artifact, CallStatus, Refusal, ToolCall, Usage
+from interlock.types.egress import Credential, EgressRecord, EgressRule, WayOut
 from interlock.types.names import Digest, Name, RunId, SubjectName, ToolName
 from interlock.types.profile import Profile
 from interlock.types.workspace import FileEntry, RelativePath, Tree
@@ -15,8 +16,11 @@ __all__ = [
     "Artifact",
     "Blobs",
     "CallStatus",
+    "Credential",
     "Decision",
     "Digest",
+    "EgressRecord",
+    "EgressRule",
     "FileEntry",
     "Name",
     "NearestRule",
@@ -31,6 +35,8 @@ __all__ = [
     "ToolCall",
     "ToolName",
     "Tree",
+    "Usage",
     "Verdict",
+    "WayOut",
     "canonical_request",
 ]

@@ -9,18 +9,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import Field, JsonValue
 
+from interlock.types.closed import Closed
+from interlock.types.egress import EgressRule
 from interlock.types.names import Digest, Name, RunId, SubjectName, ToolName
 
 Verdict = Literal["allow", "ask", "deny"]
 """allow: the call runs. ask: it runs once the route's approvers approve it. deny: it does not run."""
-
-
-class Closed(BaseModel):
-    """Base of our models: closed, immutable."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 Flow = Literal["reader", "writer", "sink"]
@@ -103,8 +99,10 @@ class Limits(Closed):
 class Obligations(Closed):
     """What must be done besides, or the call does not run. One that an executor does not know denies."""
 
-    egress: tuple[str, ...] = ()
-    """Hosts that the call may reach; nothing else."""
+    egress: tuple[EgressRule, ...] = ()
+    """What the call may reach, and nothing else; empty: what its profile says."""
+    credentials: tuple[Name, ...] = ()
+    """Credentials of its tool that the egress proxy may add to its requests."""
     limits: Limits | None = None
     redact: tuple[str, ...] = ()
     """RE2 patterns: what they match in the output is taken out before it is stored or read by a model."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from interlock.types.access import Closed, Route
+from interlock.types.access import Route
+from interlock.types.closed import Closed
 from interlock.types.names import OptionalDigest, RunId, SubjectName
 
 ApprovalVerdict = Literal["approve", "edit", "reject", "respond"]

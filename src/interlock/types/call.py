@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from interlock.types.access import Closed
+from pydantic import Field
+
+from interlock.types.closed import Closed
 from interlock.types.names import Digest, OptionalDigest, RunId, SubjectName, ToolName
 
 CallStatus = Literal["ok", "error", "timeout", "out_of_memory", "output_limit", "killed", "protocol", "cancelled"]
@@ -47,3 +49,16 @@ class Artifact(Closed):
     size: int
     """Bytes."""
     media_type: str = "application/octet-stream"
+
+
+class Usage(Closed):
+    """What a call used, as the kernel counted it for its container."""
+
+    cpu_ms: int = Field(default=0, ge=0)
+    """CPU time of all its processes, milliseconds."""
+    memory_kib: int = Field(default=0, ge=0)
+    """Peak memory of the container, file pages of its tmpfs included."""
+    bytes_in: int = Field(default=0, ge=0)
+    """Sent into the container for the call: source, arguments, files."""
+    bytes_out: int = Field(default=0, ge=0)
+    """Taken from it: output, result, files, artifacts."""

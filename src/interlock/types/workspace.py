@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from interlock.types.access import Closed
+from interlock.types.closed import Closed
 from interlock.types.names import Digest
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
-from interlock.types.access import Closed
+from interlock.types.closed import Closed
 
 Severity = Literal["error", "warning", "note"]
 """error: the policy cannot mean this. warning: it is hardly meant. note: worth knowing."""
@@ -50,6 +50,7 @@ KINDS: Final = MappingProxyType(
         "unused-route": Kind("warning", "a route that no rule asks"),
         "unused-profile": Kind("warning", "a profile that no rule and no tool names"),
         "unused-price": Kind("warning", "a price of a model that no agent uses"),
+        "unused-credential": Kind("warning", "a credential that no rule grants"),
         "unknown-label": Kind("warning", "a label that no tool gives"),
         "ungranted-tool": Kind("warning", "a tool that no rule allows or asks"),
         "ungranted-agent-tool": Kind("warning", "a tool of an agent that no rule grants it"),

@@ -24,6 +24,8 @@ def leftovers(bundle: Bundle, project: Surroundings | None) -> Iterator[LintFind
     """What nothing uses. Profiles, prices and labels are compared with the project's tools and agents."""
     asked = {rule.rule.route for rule in bundle.rules}
     yield from _unused(bundle, "route", set(bundle.routes) - asked, "no rule asks it")
+    granted = {name for rule in bundle.rules for name in rule.rule.credentials or ()}
+    yield from _unused(bundle, "credential", set(bundle.credentials) - granted, "no rule grants it")
     if project is None:
         return
     named = {rule.rule.profile for rule in bundle.rules} | {tool.profile for tool in project.tools.values()}

@@ -14,7 +14,7 @@ from interlock.policy.lint.coverage import covers
 from interlock.policy.lint.finding import LintFinding, finding
 from interlock.policy.people import People
 
-OBLIGATIONS = ("guardrail", "route", "profile", "egress", "limits", "redact", "notify")
+OBLIGATIONS = ("guardrail", "route", "profile", "egress", "credentials", "limits", "redact", "notify")
 
 
 def shadows(bundle: Bundle) -> Iterator[LintFinding]:
