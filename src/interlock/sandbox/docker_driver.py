@@ -16,7 +16,7 @@ import docker
 
 from interlock.errors import Conflict, SandboxUnavailable
 from interlock.sandbox import options, request
-from interlock.sandbox.call import SandboxCall, SandboxResult
+from interlock.sandbox.call import Observer, SandboxCall, SandboxResult, Unobserved
 from interlock.sandbox.container import Container, remove
 from interlock.sandbox.engine import BUILD_IMAGE, MAX_CALLS, connect, engine_errors
 from interlock.sandbox.images import image_id
@@ -41,7 +41,7 @@ class DockerDriver:
         self._running: dict[str, _Running] = {}
         self._connecting = threading.Lock()
 
-    async def run(self, call: SandboxCall, blobs: Blobs) -> SandboxResult:
+    async def run(self, call: SandboxCall, blobs: Blobs, observer: Observer = Unobserved()) -> SandboxResult:
         """See `Driver.run`."""
         if call.call_id in self._running:
             raise Conflict(f"call {call.call_id!r} is running")
@@ -112,6 +112,16 @@ class DockerDriver:
     def _cgroup_v1(self) -> bool:
         with engine_errors():
             return bool(self._api.info().get("CgroupVersion", "1") == "1")
+
+    async def resume(
+        self, call: SandboxCall, blobs: Blobs, observer: Observer = Unobserved()
+    ) -> SandboxResult | None:
+        """See `Driver.resume`."""
+        await self.kill(call.call_id)
+        return None
+
+    async def release(self, run: str) -> None:
+        """See `Driver.release`."""
 
     async def kill(self, call_id: str) -> None:
         """See `Driver.kill`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from interlock.sandbox.call import SandboxCall, SandboxResult
+from interlock.sandbox.call import Observer, SandboxCall, SandboxResult, Unobserved
 from interlock.sandbox.docker_driver import DockerDriver
 from interlock.sandbox.in_process import InProcessDriver
 from interlock.settings import Settings
@@ -14,12 +14,13 @@ from interlock.types import Blobs, Profile
 class Driver(Protocol):
     """Runs tool calls. A failing tool is a result; only a missing sandbox is an exception."""
 
-    async def run(self, call: SandboxCall, blobs: Blobs) -> SandboxResult:
+    async def run(self, call: SandboxCall, blobs: Blobs, observer: Observer = Unobserved()) -> SandboxResult:
         """Run `call` to its end. Cancelling the coroutine kills the call and removes its container.
 
         Args:
             call: what to run.
             blobs: where workspace files come from, and changed files and artifacts go to.
+            observer: sees what it prints, as it comes, and what is about to leave.
 
         Raises:
             SandboxUnavailable: no engine, no image, or a control does not hold; the tool did not start.
@@ -28,6 +29,19 @@ class Driver(Protocol):
             IntegrityError: a workspace file is not in the blobs; the tool did not start.
             LedgerUnavailable: the blobs cannot be read or written.
         """
+        ...
+
+    async def resume(
+        self, call: SandboxCall, blobs: Blobs, observer: Observer = Unobserved()
+    ) -> SandboxResult | None:
+        """Take over a call whose executor died while it ran: its result, or None if nothing of it is left.
+
+        Whatever this returns, the call runs no more. Arguments and errors are those of `run`.
+        """
+        ...
+
+    async def release(self, run: str) -> None:
+        """The run has ended: the containers leased to it are destroyed."""
         ...
 
     async def kill(self, call_id: str) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Final
 from interlock.digest import canonical, parse
 from interlock.errors import InvalidInput, Refused
 from interlock.sandbox import request
-from interlock.sandbox.call import SandboxCall, SandboxResult
+from interlock.sandbox.call import Observer, SandboxCall, SandboxResult, Unobserved
 from interlock.sandbox.guest import files
 from interlock.sandbox.guest.invoke import ToolError, invoke, resolve
 from interlock.sandbox.options import MIB
@@ -53,9 +53,18 @@ class InProcessDriver:
         # The folder and the streams belong to the whole process, so calls take turns.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="in-process")
 
-    async def run(self, call: SandboxCall, blobs: Blobs) -> SandboxResult:
-        """See `Driver.run`."""
+    async def run(self, call: SandboxCall, blobs: Blobs, observer: Observer = Unobserved()) -> SandboxResult:
+        """See `Driver.run`. The observer sees nothing."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, _run, call, blobs)
+
+    async def resume(
+        self, call: SandboxCall, blobs: Blobs, observer: Observer = Unobserved()
+    ) -> SandboxResult | None:
+        """None: a call ends with its process."""
+        return None
+
+    async def release(self, run: str) -> None:
+        """Does nothing: nothing is leased."""
 
     async def kill(self, call_id: str) -> None:
         """Does nothing: a thread cannot be killed."""
