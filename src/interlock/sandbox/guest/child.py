@@ -66,6 +66,8 @@ def _become(stdout: int, stderr: int, result: int) -> None:
     confine.dumpable(True)
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
         file.write("1000")
+    # A program that the tool starts (a project's tests) must not write the tool's result or memory in its stead.
+    confine.dumpable(False)
     os.environ.clear()
     os.environ.update(ENVIRONMENT)
 

@@ -17,7 +17,7 @@ _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_GET_NO_NEW_PRIVS = 4, 22, 39
 _FILTER = 2
 _LOAD, _EQUAL, _AT_LEAST, _BITS, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
-_NUMBER, _ARCH, _ARG0 = 0, 4, 16
+_NUMBER, _ARCH, _ARGUMENTS, _WIDTH = 0, 4, 16, 8
 _X32 = 0x40000000
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -52,10 +52,29 @@ def _on(call: int, body: list[bytes]) -> list[bytes]:
     return [_step(_EQUAL, call, 0, len(body)), *body]
 
 
+def _load(argument: int) -> bytes:
+    """The lower half of an argument, which is all that the kernel reads of an `int`."""
+    return _step(_LOAD, _ARGUMENTS + _WIDTH * argument)
+
+
 def _one_of(values: tuple[int, ...], otherwise: int) -> list[bytes]:
     """Allow when the first argument is one of `values`."""
     tests = [_step(_EQUAL, value, len(values) - at, 0) for at, value in enumerate(values)]
-    return [_step(_LOAD, _ARG0), *tests, _refuse(otherwise), _step(_RETURN, _ALLOW)]
+    return [_load(0), *tests, _refuse(otherwise), _step(_RETURN, _ALLOW)]
+
+
+def _none_of(argument: int, values: tuple[int, ...]) -> list[bytes]:
+    """Refuse when that argument is one of `values`."""
+    tests = [_step(_EQUAL, value, len(values) - at, 0) for at, value in enumerate(values)]
+    return [_load(argument), *tests, _step(_RETURN, _ALLOW), _refuse(errno.EPERM)]
+
+
+def _only_with(values: tuple[int, ...]) -> list[bytes]:
+    """Allow when the first arguments are exactly `values`."""
+    steps: list[bytes] = []
+    for at, value in enumerate(values):
+        steps += [_load(at), _step(_EQUAL, value, 1, 0), _refuse(errno.EPERM)]
+    return [*steps, _step(_RETURN, _ALLOW)]
 
 
 def program(machine: str) -> bytes:
@@ -73,14 +92,15 @@ def program(machine: str) -> bytes:
         number = numbers[column]
         if number is not None:
             steps += _on(number, [_refuse(errno.EPERM)])
-    namespaces = [_step(_LOAD, _ARG0), _step(_BITS, syscalls.NEW_NAMESPACES, 0, 1), _refuse(errno.EPERM)]
+    namespaces = [_load(0), _step(_BITS, syscalls.NEW_NAMESPACES, 0, 1), _refuse(errno.EPERM)]
     steps += _on(syscalls.CLONE[column], [*namespaces, _step(_RETURN, _ALLOW)])
     # A filter cannot look behind clone3's pointer; libraries fall back to clone.
     steps += _on(syscalls.CLONE3[column], [_refuse(errno.ENOSYS)])
     for call in (syscalls.SOCKET, syscalls.SOCKETPAIR):
         steps += _on(call[column], _one_of(syscalls.SOCKET_FAMILIES, errno.EAFNOSUPPORT))
-    # Changing another process's limits would reach the runner.
-    steps += _on(syscalls.PRLIMIT[column], _one_of((0,), errno.EPERM))
+    for own, values in syscalls.OWN_ONLY.values():
+        steps += _on(own[column], _only_with(values))
+    steps += _on(syscalls.IOCTL[column], _none_of(1, syscalls.TERMINAL_INPUT))
     steps.append(_step(_RETURN, _ALLOW))
     return b"".join(steps)
 

@@ -24,6 +24,7 @@ DENIED: _Numbers = {
     "process_vm_readv": (310, 270),
     "process_vm_writev": (311, 271),
     "process_madvise": (440, 440),
+    "process_mrelease": (448, 448),
     "pidfd_getfd": (438, 438),
     "kcmp": (312, 272),
     # keyrings are shared by user id across containers
@@ -48,6 +49,11 @@ DENIED: _Numbers = {
     "open_by_handle_at": (304, 265),
     "fanotify_init": (300, 262),
     "quotactl": (179, 60),
+    "quotactl_fd": (443, 443),
+    # tells which pages of a file, which all containers share, somebody has read
+    "cachestat": (451, 451),
+    # memory that the kernel itself cannot look into
+    "memfd_secret": (447, 447),
     # the machine itself
     "init_module": (175, 105),
     "finit_module": (313, 273),
@@ -71,6 +77,7 @@ DENIED: _Numbers = {
     "set_mempolicy": (238, 237),
     "migrate_pages": (256, 238),
     "move_pages": (279, 239),
+    "set_mempolicy_home_node": (450, 450),
     "lookup_dcookie": (212, 18),
     "vhangup": (153, 58),
 }
@@ -80,7 +87,23 @@ CLONE: tuple[int, int] = (56, 220)
 CLONE3: tuple[int, int] = (435, 435)
 SOCKET: tuple[int, int] = (41, 198)
 SOCKETPAIR: tuple[int, int] = (53, 199)
-PRLIMIT: tuple[int, int] = (302, 261)
+IOCTL: tuple[int, int] = (16, 29)
+
+OWN_ONLY: dict[str, tuple[tuple[int, int], tuple[int, ...]]] = {
+    "prlimit64": ((302, 261), (0,)),
+    "sched_setparam": ((142, 118), (0,)),
+    "sched_setscheduler": ((144, 119), (0,)),
+    "sched_setaffinity": ((203, 122), (0,)),
+    "sched_setattr": ((314, 274), (0,)),
+    # PRIO_PROCESS and IOPRIO_WHO_PROCESS; then whose
+    "setpriority": ((141, 140), (0, 0)),
+    "ioprio_set": ((251, 30), (1, 0)),
+}
+"""Calls that change limits or priority, and the first arguments with which they reach the caller alone. The runner
+has the tool's user: with others they would slow it down, also for a later call."""
+
+TERMINAL_INPUT = (0x5412, 0x541C)
+"""TIOCSTI and TIOCLINUX type into a terminal as its user would."""
 
 NEW_NAMESPACES = 0x7E020000
 """Every CLONE_NEW… flag that clone knows."""
