@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from pydantic import Field, JsonValue
 
@@ -51,7 +51,8 @@ class SandboxCall(Closed):
 
 
 class SandboxResult(Closed):
-    """How a call ended. Whatever the status, its container is gone when this is returned."""
+    """How a call ended. When this is returned, no process of the tool is left; the container is gone, or its removal
+    is under way, or it waits for the next call of its run."""
 
     call_id: str
     status: CallStatus
@@ -100,3 +101,6 @@ class Unobserved:
 
     def leaving(self, record: EgressRecord) -> None:
         """See `Observer.leaving`."""
+
+
+UNOBSERVED: Final = Unobserved()

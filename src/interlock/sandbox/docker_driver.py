@@ -16,7 +16,7 @@ import docker
 
 from interlock.errors import Conflict, SandboxUnavailable
 from interlock.sandbox import options, request
-from interlock.sandbox.call import Observer, SandboxCall, SandboxResult, Unobserved
+from interlock.sandbox.call import UNOBSERVED, Observer, SandboxCall, SandboxResult
 from interlock.sandbox.container import Container, remove
 from interlock.sandbox.engine import BUILD_IMAGE, MAX_CALLS, connect, engine_errors
 from interlock.sandbox.images import image_id
@@ -41,7 +41,7 @@ class DockerDriver:
         self._running: dict[str, _Running] = {}
         self._connecting = threading.Lock()
 
-    async def run(self, call: SandboxCall, blobs: Blobs, observer: Observer = Unobserved()) -> SandboxResult:
+    async def run(self, call: SandboxCall, blobs: Blobs, observer: Observer = UNOBSERVED) -> SandboxResult:
         """See `Driver.run`."""
         if call.call_id in self._running:
             raise Conflict(f"call {call.call_id!r} is running")
@@ -114,7 +114,7 @@ class DockerDriver:
             return bool(self._api.info().get("CgroupVersion", "1") == "1")
 
     async def resume(
-        self, call: SandboxCall, blobs: Blobs, observer: Observer = Unobserved()
+        self, call: SandboxCall, blobs: Blobs, observer: Observer = UNOBSERVED
     ) -> SandboxResult | None:
         """See `Driver.resume`."""
         await self.kill(call.call_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from interlock.sandbox.call import Observer, SandboxCall, SandboxResult, Unobserved
+from interlock.sandbox.call import UNOBSERVED, Observer, SandboxCall, SandboxResult
 from interlock.sandbox.docker_driver import DockerDriver
 from interlock.sandbox.in_process import InProcessDriver
 from interlock.settings import Settings
@@ -14,7 +14,7 @@ from interlock.types import Blobs, Profile
 class Driver(Protocol):
     """Runs tool calls. A failing tool is a result; only a missing sandbox is an exception."""
 
-    async def run(self, call: SandboxCall, blobs: Blobs, observer: Observer = Unobserved()) -> SandboxResult:
+    async def run(self, call: SandboxCall, blobs: Blobs, observer: Observer = UNOBSERVED) -> SandboxResult:
         """Run `call` to its end. Cancelling the coroutine kills the call and removes its container.
 
         Args:
@@ -32,7 +32,7 @@ class Driver(Protocol):
         ...
 
     async def resume(
-        self, call: SandboxCall, blobs: Blobs, observer: Observer = Unobserved()
+        self, call: SandboxCall, blobs: Blobs, observer: Observer = UNOBSERVED
     ) -> SandboxResult | None:
         """Take over a call whose executor died while it ran: its result, or None if nothing of it is left.
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 from interlock.digest import canonical, parse
 from interlock.errors import InvalidInput, Refused
 from interlock.sandbox import request
-from interlock.sandbox.call import Observer, SandboxCall, SandboxResult, Unobserved
+from interlock.sandbox.call import UNOBSERVED, Observer, SandboxCall, SandboxResult
 from interlock.sandbox.guest import files
 from interlock.sandbox.guest.invoke import ToolError, invoke, resolve
 from interlock.sandbox.options import MIB
@@ -53,12 +53,12 @@ class InProcessDriver:
         # The folder and the streams belong to the whole process, so calls take turns.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="in-process")
 
-    async def run(self, call: SandboxCall, blobs: Blobs, observer: Observer = Unobserved()) -> SandboxResult:
+    async def run(self, call: SandboxCall, blobs: Blobs, observer: Observer = UNOBSERVED) -> SandboxResult:
         """See `Driver.run`. The observer sees nothing."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, _run, call, blobs)
 
     async def resume(
-        self, call: SandboxCall, blobs: Blobs, observer: Observer = Unobserved()
+        self, call: SandboxCall, blobs: Blobs, observer: Observer = UNOBSERVED
     ) -> SandboxResult | None:
         """None: a call ends with its process."""
         return None
@@ -83,6 +83,8 @@ _resolve = lru_cache(maxsize=256)(resolve)
 
 def _run(call: SandboxCall, blobs: Blobs) -> SandboxResult:
     request.check(call)
+    if call.way_out is not None:
+        raise InvalidInput("the in-process driver has no egress proxy, so nothing may leave under it")
     started_at = datetime.now(UTC)
     stdout, stderr = _Captured(), _Captured()
     with _folder() as folder:
