@@ -47,6 +47,9 @@ def host_config(api: docker.APIClient, profile: Profile, *, cgroup_v1: bool) -> 
     """What the engine is told about limits and isolation."""
     config: dict[str, Any] = api.create_host_config(
         network_mode="none",
+        # Otherwise the engine copies the host's name servers and search domains into the container.
+        dns=["127.0.0.1"],
+        dns_search=["."],
         read_only=True,
         tmpfs=_mounts(profile),
         cap_drop=["ALL"],
