@@ -1,0 +1,130 @@
+"""A real engine, the shipped driver, attacks as the source of a tool. Nothing of them may be left afterwards."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from interlock.sandbox import DockerDriver, SandboxCall, SandboxResult, build_image
+from interlock.sandbox.options import LABEL
+from interlock.sandbox.owner import own_id
+from interlock.settings import Settings
+from interlock.types import FileEntry, Profile, Tree
+
+ATTACKS = Path(__file__).parent / "attacks"
+GONE_S = 10
+
+
+class MemoryBlobs:
+    """Content by digest, in memory."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+
+    def put(self, data: bytes) -> str:
+        digest = "sha256:" + hashlib.sha256(data).hexdigest()
+        self.kept[digest] = data
+        return digest
+
+    def get(self, digest: str) -> bytes:
+        return self.kept[digest]
+
+    def has(self, digest: str) -> bool:
+        return digest in self.kept
+
+    def tree(self, files: dict[str, bytes]) -> Tree:
+        """A workspace of these files."""
+        return Tree(files={path: FileEntry(digest=self.put(data), size=len(data)) for path, data in files.items()})
+
+
+class Attacker:
+    """Runs tools of `attacks/` in the sandbox."""
+
+    def __init__(self, driver: DockerDriver, image: str) -> None:
+        self.driver = driver
+        self.image = image
+        self.blobs = MemoryBlobs()
+
+    def call(self, file: str, tool: str, **given: Any) -> SandboxCall:
+        """The call of one attack; `limits` change the profile."""
+        run = given.pop("run", f"abuse-{secrets.token_hex(6)}")
+        limits = {"name": "abuse", "time_s": 20, "memory_mib": 128, "warm_max": 1, **given.pop("limits", {})}
+        return SandboxCall(
+            **{
+                "call_id": f"{run}:{given.pop('number', secrets.token_hex(4))}",
+                "run": run,
+                "tool": tool,
+                "source": (ATTACKS / f"{file}.py").read_bytes(),
+                "path": f"tools/{file}.py",
+                "profile": Profile(**limits),
+                "image": self.image,
+                **given,
+            }
+        )
+
+    async def run(self, file: str, tool: str, **given: Any) -> SandboxResult:
+        """How an attack ended."""
+        result = await self.driver.run(self.call(file, tool, **given), self.blobs)
+        assert (result.value is not None) == (result.status == "ok")
+        return result
+
+    async def fact(self, file: str, tool: str, **given: Any) -> Any:
+        """What an attack that came to its own end saw."""
+        result = await self.run(file, tool, **given)
+        assert result.status == "ok", (result.error, result.stderr)
+        return json.loads(result.value or b"null")
+
+
+@pytest.fixture(scope="session")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return Settings(root=Path(__file__).parents[2], state=tmp_path_factory.mktemp("state"))
+
+
+@pytest.fixture(scope="session")
+def image(settings: Settings) -> str:
+    return build_image(settings)
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[docker.APIClient]:
+    client = docker.APIClient(**docker.utils.kwargs_from_env(), version="auto")
+    yield client
+    client.close()
+
+
+def _own(engine: docker.APIClient) -> set[str]:
+    """The containers that this process has on the engine."""
+    return {row["Id"] for row in engine.containers(all=True, filters={"label": f"{LABEL}={own_id()}"})}
+
+
+@pytest.fixture(scope="module")
+async def driver(settings: Settings, image: str, engine: docker.APIClient) -> AsyncIterator[DockerDriver]:
+    """The shipped driver. When it is closed, no container that it started is left, warm ones included."""
+    before = _own(engine)
+    one = DockerDriver(settings)
+    yield one
+    await one.close()
+    end = time.monotonic() + GONE_S
+    while (left := _own(engine) - before) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert left == set()
+
+
+@pytest.fixture(scope="module")
+def attacker(driver: DockerDriver, image: str) -> Attacker:
+    return Attacker(driver, image)
+
+
+@pytest.fixture
+def blobs(attacker: Attacker) -> MemoryBlobs:
+    """The attacker's blobs, emptied."""
+    attacker.blobs = MemoryBlobs()
+    return attacker.blobs
