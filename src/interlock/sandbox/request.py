@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Final
 
 from interlock.digest import canonical
-from interlock.errors import InvalidInput
+from interlock.errors import IntegrityError, InvalidInput
 from interlock.sandbox.call import SandboxCall
 from interlock.sandbox.guest import files, frames
 from interlock.sandbox.options import MIB
 from interlock.sandbox.stream import Stream
-from interlock.types import Blobs
+from interlock.types import Blobs, FileEntry
 
 _BATCH: Final = 1 << 20
 
@@ -49,7 +49,7 @@ def send(stream: Stream, call: SandboxCall, arguments: bytes, blobs: Blobs) -> N
     """Send the call; it runs when the last frame is in.
 
     Raises:
-        IntegrityError: a workspace file is not in the blobs.
+        IntegrityError: a workspace file is not in the blobs, or is of another size than the workspace says.
         StreamEnded, DeadlinePassed: see `Stream`.
     """
     batch = bytearray()
@@ -67,7 +67,7 @@ def _frames(call: SandboxCall, arguments: bytes, blobs: Blobs) -> Iterator[bytes
     if call.workspace_use != "none":
         for path, entry in call.workspace.files.items():
             head = {"kind": "file", "path": path, "executable": entry.executable}
-            for piece, more in frames.pieces(blobs.get(entry.digest)):
+            for piece, more in frames.pieces(_content(blobs, path, entry)):
                 yield frames.pack({**head, "more": more}, piece)
     profile = call.profile
     yield frames.pack(
@@ -83,3 +83,11 @@ def _frames(call: SandboxCall, arguments: bytes, blobs: Blobs) -> Iterator[bytes
             "max_bytes": profile.workspace_mib * MIB,
         }
     )
+
+
+def _content(blobs: Blobs, path: str, entry: FileEntry) -> bytes:
+    """A file's bytes; the limits were checked against the size that the workspace gives."""
+    content = blobs.get(entry.digest)
+    if len(content) != entry.size:
+        raise IntegrityError(f"{path!r} has {len(content)} bytes, the workspace says {entry.size}")
+    return content
