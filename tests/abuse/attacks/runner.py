@@ -53,7 +53,8 @@ def signals() -> int:
 @tool(action="execute")
 def stop_all() -> str:
     """Stop every process, oneself too: only a runner that went on can tell."""
-    os.kill(-1, signal.SIGSTOP)
+    refusal(lambda: os.kill(-1, signal.SIGSTOP))
+    refusal(lambda: os.kill(1, signal.SIGSTOP))
     os.kill(os.getpid(), signal.SIGSTOP)
     return "went on"
 
@@ -98,7 +99,7 @@ def proc_files() -> dict[str, str]:
         "attr/current",
     ):
         path = f"/proc/1/{name}"
-        found[f"write {name}"] = refusal(lambda p=path: os.close(os.open(p, os.O_WRONLY)))
+        found[f"write {name}"] = refusal(lambda p=path: os.write(os.open(p, os.O_WRONLY), b"1"))
     found["link of root"] = refusal(lambda: os.readlink("/proc/1/root"))
     return found
 
