@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
-from . import confine, contract, invoke, loading
+from . import confine, contract, invoke, loading, relay
 
 OK, ERROR = b"v", b"e"
 """First byte of what a child reports: a value, or an error's text."""
@@ -39,10 +39,12 @@ class Child(NamedTuple):
 
 def start(body: Callable[[], bytes]) -> Child:
     """Fork a process that runs `body` and reports what it returns or raises."""
+    way_out = relay.start()
     pairs = [os.pipe() for _ in range(3)]
     pid = os.fork()
     if pid == 0:
         _become(*(write for _, write in pairs))
+        os.environ.update(relay.ENVIRONMENT if way_out else {})
         _report(body)
     for _, write in pairs:
         os.close(write)
