@@ -6,9 +6,10 @@ from interlock.sandbox.cleaning import clean
 from interlock.sandbox.compiler import ToolProblem, compile_tools
 from interlock.sandbox.docker_driver import DockerDriver
 from interlock.sandbox.driver import Driver, make_driver
-from interlock.sandbox.examine import doctor
+from interlock.sandbox.examine import doctor, self_test
 from interlock.sandbox.images import build_image, image_id
 from interlock.sandbox.in_process import InProcessDriver
+from interlock.sandbox.runtimes import available_runtimes
 
 __all__ = [
     "Check",
@@ -19,10 +20,12 @@ __all__ = [
     "SandboxCall",
     "SandboxResult",
     "ToolProblem",
+    "available_runtimes",
     "build_image",
     "clean",
     "compile_tools",
     "doctor",
     "image_id",
     "make_driver",
+    "self_test",
 ]

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Final
+
 from interlock.types.closed import Closed
+
+FIX: Final = "run `interlock sandbox build --force`; if it stays, the engine is set up weaker than this needs"
 
 
 class Check(Closed):
@@ -14,3 +19,18 @@ class Check(Closed):
     """The fact, as seen."""
     fix: str = ""
     """The command or edit that mends it; empty when ok."""
+
+
+def control(name: str, ok: bool, observed: object) -> Check:
+    """A control of the closed door, judged."""
+    return Check(name=name, ok=ok, observed=str(observed), fix="" if ok else FIX)
+
+
+def fact(name: str, observed: object) -> Check:
+    """What is worth knowing and cannot be wrong."""
+    return Check(name=name, ok=True, observed=str(observed))
+
+
+def failed(checks: Iterable[Check]) -> str:
+    """The controls that do not hold, in one line; empty: all hold."""
+    return "; ".join(f"{check.name}: {check.observed}" for check in checks if not check.ok)

@@ -4,33 +4,47 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
+import signal
 import socket
+import time
 from collections.abc import Callable
 
 from interlock import tool
 
-_CALLS = {
-    "io_uring": (425, 1, 0, 0, 0),
-    "bpf": (321, 0, 0, 0, 0),
-    "perf_event_open": (298, 0, 0, 0, 0),
-    "userfaultfd": (323, 0, 0, 0, 0),
-    "ptrace": (101, 0, 0, 0, 0),
-    "keyctl": (250, 0, 0, 0, 0),
-    "add_key": (248, 0, 0, 0, 0),
-    "request_key": (249, 0, 0, 0, 0),
-    "unshare": (272, 0x10000000, 0, 0, 0),
-    "setns": (308, 0, 0, 0, 0),
-    "mount": (165, 0, 0, 0, 0),
-    "clone_newuser": (56, 0x10000011, 0, 0, 0),
-    "pidfd_getfd": (438, 0, 0, 0, 0),
-    "process_vm_readv": (310, 1, 0, 0, 0),
+_NEW_USER = 0x10000000
+_CALLS: dict[str, tuple[tuple[int | None, int | None], tuple[int, ...]]] = {
+    "io_uring": ((425, 425), (1, 0)),
+    "bpf": ((321, 280), (0, 0, 0)),
+    "perf_event_open": ((298, 241), (0, 0, 0, 0, 0)),
+    "userfaultfd": ((323, 282), (0,)),
+    "ptrace": ((101, 117), (0, 0, 0, 0)),
+    "process_vm_readv": ((310, 270), (1, 0, 0, 0, 0, 0)),
+    "pidfd_getfd": ((438, 438), (0, 0, 0)),
+    "keyctl": ((250, 219), (0, 0, 0, 0, 0)),
+    "add_key": ((248, 217), (0, 0, 0, 0, 0)),
+    "request_key": ((249, 218), (0, 0, 0, 0)),
+    "unshare": ((272, 97), (_NEW_USER,)),
+    "setns": ((308, 268), (0, 0)),
+    "clone_newuser": ((56, 220), (_NEW_USER | signal.SIGCHLD, 0, 0, 0, 0)),
+    "mount": ((165, 40), (0, 0, 0, 0, 0)),
+    "pivot_root": ((155, 41), (0, 0)),
+    "open_by_handle_at": ((304, 265), (0, 0, 0)),
+    "init_module": ((175, 105), (0, 0, 0)),
+    "kexec_load": ((246, 104), (0, 0, 0, 0)),
+    "settimeofday": ((164, 170), (0, 0)),
+    "syslog": ((103, 116), (3, 0, 0)),
 }
+"""Numbers on x86_64 and aarch64, and arguments that would do no harm."""
+_MACHINES = ("x86_64", "aarch64")
 
 
-def _system_call(*numbers: int) -> str:
+def _system_call(number: int, arguments: tuple[int, ...]) -> str:
     libc = ctypes.CDLL(None, use_errno=True)
-    result = libc.syscall(*(ctypes.c_long(number) for number in numbers))
-    if result == 0 and numbers[0] == _CALLS["clone_newuser"][0]:
+    before = os.getpid()
+    result = libc.syscall(ctypes.c_long(number), *(ctypes.c_long(argument) for argument in arguments))
+    if os.getpid() != before:
+        # A child that should not be: it must not go on as a second probe.
         os._exit(0)
     return os.strerror(ctypes.get_errno()) if result < 0 else "allowed"
 
@@ -38,13 +52,21 @@ def _system_call(*numbers: int) -> str:
 def _attempt(action: Callable[[], object]) -> str:
     try:
         action()
-    except OSError as error:
-        return error.strerror or str(error)
+    except (OSError, ValueError) as error:
+        return getattr(error, "strerror", None) or str(error)
     return "allowed"
 
 
-def _socket(family: int, kind: int) -> str:
-    return _attempt(lambda: socket.socket(family, kind).close())
+def _socket(family: int, kind: int) -> Callable[[], None]:
+    return lambda: socket.socket(family, kind).close()
+
+
+def _connect(*address: str | int) -> Callable[[], None]:
+    return lambda: socket.create_connection(address, 2).close()  # type: ignore[arg-type]
+
+
+def _open(path: str, mode: str) -> Callable[[], None]:
+    return lambda: open(path, mode).close()
 
 
 def _write_cgroup() -> None:
@@ -58,6 +80,13 @@ def _write_cgroup() -> None:
         else:
             return
     raise refusal
+
+
+def _read_memory() -> None:
+    """Whether the machine's memory can be read where an engine should have covered it."""
+    with open("/proc/kcore", "rb") as file:
+        if not file.read(1):
+            raise OSError("there is nothing to read")
 
 
 def _run_from_tmp() -> None:
@@ -74,25 +103,57 @@ def _run_from_tmp() -> None:
         raise OSError(code, os.strerror(code))
 
 
+def _raise_limit() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard + 1, hard + 1))
+
+
+def _set_clock() -> None:
+    time.clock_settime(time.CLOCK_REALTIME, time.time())
+
+
+def _attempts() -> dict[str, Callable[[], object]]:
+    return {
+        "socket AF_VSOCK": _socket(40, socket.SOCK_STREAM),
+        "socket AF_ALG": _socket(38, socket.SOCK_SEQPACKET),
+        "socket AF_PACKET": _socket(17, socket.SOCK_RAW),
+        "socket AF_NETLINK": _socket(16, socket.SOCK_RAW),
+        "raw socket": _socket(socket.AF_INET, socket.SOCK_RAW),
+        "connect out": _connect("192.0.2.1", 80),
+        "connect to the metadata address": _connect("169.254.169.254", 80),
+        "resolve a name": lambda: socket.getaddrinfo("example.org", 80),
+        "open the engine's socket": _open("/var/run/docker.sock", "rb"),
+        "write the root": _open("/probe", "w"),
+        "write the runner": _open("/opt/interlock/__main__.py", "a"),
+        "write /proc/sys": _open("/proc/sys/kernel/core_pattern", "w"),
+        "write /proc/sysrq-trigger": _open("/proc/sysrq-trigger", "w"),
+        "write /sys": _open("/sys/kernel/uevent_helper", "w"),
+        "write a control group": _write_cgroup,
+        "read the machine's memory": _read_memory,
+        "read /dev/mem": _open("/dev/mem", "rb"),
+        "open /dev/kvm": _open("/dev/kvm", "rb"),
+        "run from /tmp": _run_from_tmp,
+        "runner's descriptors": lambda: os.listdir("/proc/1/fd"),
+        "runner's memory": _open("/proc/1/mem", "rb"),
+        "runner's environment": _open("/proc/1/environ", "rb"),
+        "make a device": lambda: os.mknod("/workspace/probe", 0o020666, os.makedev(1, 3)),
+        "become root": lambda: os.setuid(0),
+        "join a group": lambda: os.setgroups([0]),
+        "raise a limit": _raise_limit,
+        "set the clock": _set_clock,
+        "set the host's name": lambda: socket.sethostname("probe"),
+    }
+
+
 @tool(action="read")
-def probe() -> dict[str, str]:
-    """Every attempt and what came of it: `allowed`, or the error."""
-    native = os.uname().machine == "x86_64"
-    found = {name: _system_call(*numbers) for name, numbers in _CALLS.items()} if native else {}
-    found["socket_vsock"] = _socket(40, socket.SOCK_STREAM)
-    found["socket_alg"] = _socket(38, socket.SOCK_SEQPACKET)
-    found["socket_packet"] = _socket(17, socket.SOCK_RAW)
-    found["socket_netlink"] = _socket(16, socket.SOCK_RAW)
-    found["socket_raw"] = _socket(socket.AF_INET, socket.SOCK_RAW)
-    found["connect_out"] = _attempt(lambda: socket.create_connection(("192.0.2.1", 80), 2))
-    found["write_root"] = _attempt(lambda: open("/probe", "w", encoding="ascii").close())
-    found["write_runner"] = _attempt(lambda: open("/opt/interlock/__main__.py", "a", encoding="ascii").close())
-    found["write_proc_sys"] = _attempt(lambda: open("/proc/sys/kernel/core_pattern", "w", encoding="ascii").close())
-    found["write_cgroup"] = _attempt(_write_cgroup)
-    found["run_from_tmp"] = _attempt(_run_from_tmp)
-    found["runner_descriptors"] = _attempt(lambda: os.listdir("/proc/1/fd"))
-    found["runner_memory"] = _attempt(lambda: open("/proc/1/mem", "rb").close())
-    found["runner_environment"] = _attempt(lambda: open("/proc/1/environ", "rb").close())
-    found["device_node"] = _attempt(lambda: os.mknod("/workspace/probe", 0o020666, os.makedev(1, 3)))
-    found["become_root"] = _attempt(lambda: os.setuid(0))
-    return found
+def probe() -> dict[str, dict[str, str]]:
+    """Every attempt and what came of it: `allowed`, or the error. And the environment."""
+    machine = os.uname().machine
+    column = _MACHINES.index(machine) if machine in _MACHINES else None
+    calls = {}
+    for name, (numbers, arguments) in _CALLS.items():
+        number = None if column is None else numbers[column]
+        if number is not None:
+            calls[name] = _system_call(number, arguments)
+    attempts = {name: _attempt(action) for name, action in _attempts().items()}
+    return {"calls": calls, "attempts": attempts, "environment": dict(os.environ)}
