@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.engine import make_url
 from support.postgres import PostgresServer, connect, start_postgres
 
 from interlock.audit import Ledger, SqlBlobs
@@ -17,11 +21,20 @@ from interlock.signing import Signer, Verifier, create_keys, load_signer, load_v
 
 @dataclass
 class Database:
-    """The two stores of one test."""
+    """The two stores of one test, each made when it is first asked for, and an attacker's connections to them."""
 
     kind: str
-    ledger_url: str
-    blobs_url: str
+    make: Callable[[str], str]
+    """Makes one of the stores, "ledger" or "blobs"; returns its URL."""
+    _connections: dict[tuple[str, bool], Any] = field(default_factory=dict)
+
+    @cached_property
+    def ledger_url(self) -> str:
+        return self.make("ledger")
+
+    @cached_property
+    def blobs_url(self) -> str:
+        return self.make("blobs")
 
     def execute(self, statement: str, *parameters: Any, blobs: bool = False) -> list[tuple[Any, ...]]:
         """Run one statement as any client with credentials may; `?` stands for a parameter."""
@@ -31,10 +44,18 @@ class Database:
         """Run one statement as the database's owner, with triggers and constraints out of the way."""
         return self._run(statement, parameters, blobs, unguarded=True)
 
+    def close(self) -> None:
+        """End the connections."""
+        for connection in self._connections.values():
+            connection.close()
+
     def _run(self, statement: str, parameters: tuple[Any, ...], blobs: bool, *, unguarded: bool) -> Any:
         url = self.blobs_url if blobs else self.ledger_url
-        run = _on_sqlite if self.kind == "sqlite" else _on_postgres
-        return run(url, statement, parameters, unguarded)
+        if self.kind == "sqlite":
+            return _on_sqlite(url, statement, parameters, unguarded)
+        if (url, unguarded) not in self._connections:
+            self._connections[url, unguarded] = _postgres_client(url, unguarded)
+        return _on_postgres(self._connections[url, unguarded], statement, parameters)
 
 
 def _on_sqlite(url: str, statement: str, parameters: tuple[Any, ...], unguarded: bool) -> list[tuple[Any, ...]]:
@@ -53,19 +74,20 @@ def _on_sqlite(url: str, statement: str, parameters: tuple[Any, ...], unguarded:
         connection.close()
 
 
-def _on_postgres(url: str, statement: str, parameters: tuple[Any, ...], unguarded: bool) -> list[tuple[Any, ...]]:
+def _postgres_client(url: str, unguarded: bool) -> Any:
     connection = connect(url)
-    try:
+    connection.autocommit = True
+    if unguarded:
         cursor = connection.cursor()
-        if unguarded:
-            cursor.execute("SET session_replication_role = replica")
-            cursor.execute("ALTER TABLE IF EXISTS blobs DROP CONSTRAINT IF EXISTS blobs_digest")
-        cursor.execute(statement.replace("?", "%s"), parameters)
-        rows = [tuple(row) for row in cursor.fetchall()] if cursor.description else []
-        connection.commit()
-        return rows
-    finally:
-        connection.close()
+        cursor.execute("SET session_replication_role = replica")
+        cursor.execute("ALTER TABLE IF EXISTS blobs DROP CONSTRAINT IF EXISTS blobs_digest")
+    return connection
+
+
+def _on_postgres(connection: Any, statement: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    cursor = connection.cursor()
+    cursor.execute(statement.replace("?", "%s"), parameters)
+    return [tuple(row) for row in cursor.fetchall()] if cursor.description else []
 
 
 @pytest.fixture(scope="session")
@@ -75,24 +97,69 @@ def postgres() -> Iterator[PostgresServer]:
 
 
 KINDS = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
+STORES: dict[str, Callable[[str], Any]] = {"ledger": Ledger, "blobs": SqlBlobs}
 
 
-def open_database(kind: str, folder: Path, request: pytest.FixtureRequest) -> Database:
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Callable[[str, str], str]:
+    """The URL of a store as its first opener leaves it, by kind of database and of store: copied, not migrated."""
+    folder = tmp_path_factory.mktemp("migrated")
+
+    @cache
+    def url_of(kind: str, store: str) -> str:
+        url = f"sqlite:///{folder / store}.db"
+        if kind == "postgres":
+            server: PostgresServer = request.getfixturevalue("postgres")
+            url = server.new_database(f"migrated_{store}")
+        STORES[store](url).close()
+        return url
+
+    return url_of
+
+
+def _empty(kind: str, folder: Path, request: pytest.FixtureRequest) -> Database:
     if kind == "sqlite":
-        return Database(kind, f"sqlite:///{folder / 'ledger.db'}", f"sqlite:///{folder / 'blobs.db'}")
+        return Database(kind, lambda store: f"sqlite:///{folder / store}.db")
     server: PostgresServer = request.getfixturevalue("postgres")
-    return Database(kind, server.new_database("ledger"), server.new_database("blobs"))
+    return Database(kind, server.new_database)
+
+
+def _copied(kind: str, folder: Path, request: pytest.FixtureRequest) -> Database:
+    migrated: Callable[[str, str], str] = request.getfixturevalue("migrated")
+    if kind == "sqlite":
+
+        def copy(store: str) -> str:
+            shutil.copy(migrated(kind, store).removeprefix("sqlite:///"), folder / f"{store}.db")
+            return f"sqlite:///{folder / store}.db"
+
+        return Database(kind, copy)
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return Database(kind, lambda store: server.new_database(store, _name(migrated(kind, store))))
+
+
+def _name(url: str) -> str:
+    return make_url(url).database or ""
 
 
 @pytest.fixture(params=KINDS)
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
-    return open_database(request.param, tmp_path, request)
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """Both stores with their tables and no rows."""
+    with closing(_copied(request.param, tmp_path, request)) as found:
+        yield found
+
+
+@pytest.fixture(params=KINDS)
+def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """Both stores before anybody opened them."""
+    with closing(_empty(request.param, tmp_path, request)) as found:
+        yield found
 
 
 @pytest.fixture(params=KINDS, scope="module")
-def shared_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Database:
+def shared_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """One for a whole module whose tests leave it as they found it."""
-    return open_database(request.param, tmp_path_factory.mktemp("shared"), request)
+    with closing(_copied(request.param, tmp_path_factory.mktemp("shared"), request)) as found:
+        yield found
 
 
 @pytest.fixture

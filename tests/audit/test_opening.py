@@ -29,8 +29,8 @@ MAPPED = {"ledger": tables.ledger, "blobs": tables.blob_store}
 
 
 @pytest.mark.parametrize("kind", ["ledger", "blobs"])
-def test_migrations_make_the_mapped_tables(database: Any, kind: Any) -> None:
-    url = database.ledger_url if kind == "ledger" else database.blobs_url
+def test_migrations_make_the_mapped_tables(empty_database: Any, kind: Any) -> None:
+    url = empty_database.ledger_url if kind == "ledger" else empty_database.blobs_url
     (Ledger(url) if kind == "ledger" else SqlBlobs(url)).close()
     store = Store(kind, url)
     with store.read() as connection:
@@ -49,14 +49,14 @@ def test_last_migration_is_the_known_one(kind: Any) -> None:
     assert ScriptDirectory.from_config(config).get_heads() == [migrate.LAST[kind]]
 
 
-def test_racing_processes_migrate_once(database: Any) -> None:
-    openers = [subprocess.Popen([sys.executable, "-c", OPEN, database.ledger_url]) for _ in range(4)]
+def test_racing_processes_migrate_once(empty_database: Any) -> None:
+    openers = [subprocess.Popen([sys.executable, "-c", OPEN, empty_database.ledger_url]) for _ in range(4)]
     assert [opener.wait(120) for opener in openers] == [0, 0, 0, 0]
-    assert database.execute("SELECT version_num FROM interlock_ledger_version") == [(migrate.LAST["ledger"],)]
+    assert empty_database.execute("SELECT version_num FROM interlock_ledger_version") == [(migrate.LAST["ledger"],)]
 
 
-def test_both_stores_share_a_database(database: Any) -> None:
-    ledger, blobs = Ledger(database.ledger_url), SqlBlobs(database.ledger_url)
+def test_both_stores_share_a_database(empty_database: Any) -> None:
+    ledger, blobs = Ledger(empty_database.ledger_url), SqlBlobs(empty_database.ledger_url)
     assert (ledger.runs(), blobs.get(blobs.put(b"x"))) == ([], b"x")
     ledger.close()
     blobs.close()

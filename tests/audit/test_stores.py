@@ -32,9 +32,9 @@ while True:
 """
 
 
-def test_two_openers_migrate_once(database: Any) -> None:
+def test_two_openers_migrate_once(empty_database: Any) -> None:
     with ThreadPoolExecutor(4) as pool:
-        ledgers = list(pool.map(lambda _: Ledger(database.ledger_url), range(4)))
+        ledgers = list(pool.map(lambda _: Ledger(empty_database.ledger_url), range(4)))
     for ledger in ledgers:
         assert ledger.runs() == []
         ledger.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import typer
@@ -10,6 +11,7 @@ import typer
 from interlock.cli.main import app
 
 
+@cache
 def leaves() -> dict[str, Any]:
     """`run start` → its command."""
     return dict(_leaves(typer.main.get_command(app), ()))

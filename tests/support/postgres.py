@@ -40,10 +40,10 @@ class PostgresServer:
         """SQLAlchemy URL of a database."""
         return f"postgresql://postgres:{PASSWORD}@127.0.0.1:{self.port}/{database}"
 
-    def new_database(self, prefix: str = "interlock") -> str:
-        """Make an empty database; returns its URL."""
+    def new_database(self, prefix: str = "interlock", template: str = "template1") -> str:
+        """Make a database that holds what `template` holds (nothing); returns its URL."""
         name = f"{prefix}_{next(self._numbers)}"
-        self.execute(self.url(), f"CREATE DATABASE {name}")
+        self.execute(self.url(), f"CREATE DATABASE {name} TEMPLATE {template}")
         return self.url(name)
 
     def execute(self, url: str, *statements: str, parameters: tuple[Any, ...] = ()) -> None:
