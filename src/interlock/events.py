@@ -18,7 +18,8 @@ from interlock.digest import digest_bytes, digest_of
 from interlock.errors import IntegrityError
 from interlock.types.access import NearestRule, Verdict
 from interlock.types.approval import ApprovalVerdict, RequestKind
-from interlock.types.call import Artifact, CallStatus, Refusal
+from interlock.types.call import Artifact, CallStatus, Refusal, Usage
+from interlock.types.egress import EgressRecord
 from interlock.types.names import Digest, OptionalDigest, RunId, SubjectName
 
 VERSION: Final = 1
@@ -178,6 +179,15 @@ class ApprovalExpired(EventBase):
     request_id: str
 
 
+class EgressRequested(EventBase):
+    """A call's sandbox asked for something outside, and what became of it. The call's receipt signs all of them."""
+
+    kind: Literal["egress.requested"] = "egress.requested"
+    call_id: str
+    call_digest: Digest
+    request: EgressRecord
+
+
 class CallFinished(EventBase):
     """The executor ran the call; the receipt is signed by it."""
 
@@ -189,6 +199,9 @@ class CallFinished(EventBase):
     workspace: OptionalDigest
     """The workspace after the call."""
     artifacts: tuple[Artifact, ...] = ()
+    start: str = ""
+    """Where its container came from: `warm`, `cold`, `leased`, `resumed`."""
+    usage: Usage = Usage()
     receipt: str
 
 
@@ -260,6 +273,7 @@ Event = Annotated[
     | ApprovalRequested
     | ApprovalDecided
     | ApprovalExpired
+    | EgressRequested
     | CallFinished
     | CallUnknown
     | RunPaused

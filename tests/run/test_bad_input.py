@@ -71,12 +71,12 @@ class Driver:
         self.door = asyncio.Event()
         self.door.set()
 
-    async def run(self, call: Any, blobs: Any) -> Any:
+    async def run(self, call: Any, *more: Any) -> Any:
         if self.reason:
             raise SandboxUnavailable(self.reason)
         self.ran.append(call.call_id)
         await self.door.wait()
-        return await self.inner.run(call, blobs)
+        return await self.inner.run(call, *more)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)

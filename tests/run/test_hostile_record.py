@@ -5,19 +5,20 @@ committed only if it holds; what somebody did to the blob store is found before 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from datetime import timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 import pytest
 from support.hostile import Attack, Chain, under_attack, words, write_blob
 from temporalio.client import WorkflowFailureError
 
 from interlock.digest import canonical, digest_of, parse
-from interlock.events import CallFinished, RunEnded
+from interlock.events import CallFinished, EgressRequested, RunEnded
 from interlock.run.contracts import ExecuteInput
 from interlock.run.steps import COMMIT, EXECUTE
 from interlock.types import Tree
-from interlock.types.call import ToolCall
+from interlock.types.call import ToolCall, Usage
+from interlock.types.egress import EgressRecord
 
 pytestmark = pytest.mark.temporal
 
@@ -346,6 +347,51 @@ async def test_tokens_by_the_hundred(attack: Attack) -> None:
     call, request = attack.asked("sign")
     tokens = tuple(attack.approval(call, request).signed(attack.api) for _ in range(200))
     await attack.not_run(call, "approved twice", approvals=tokens)
+
+
+REQUEST: Final = EgressRecord(
+    number=1,
+    verdict="sent",
+    scheme="https",
+    host="evil.example.org",
+    port=443,
+    method="POST",
+    path="/",
+    status=200,
+    at=datetime(2026, 1, 1, tzinfo=UTC),
+)
+
+
+async def test_request_that_no_receipt_signs(attack: Attack) -> None:
+    call = noted(attack)
+    done = await attack.execute(call)
+    attack.chain.add(
+        EgressRequested, call_id=call.call_id, call_digest=digest_of(call.as_hashed()), request=REQUEST
+    )
+    attack.finished(call, done)
+    await attack.uncommitted("egress")
+
+
+async def test_request_of_a_call_that_ended(attack: Attack) -> None:
+    call = noted(attack)
+    attack.finished(call, await attack.execute(call))
+    digest = digest_of(call.as_hashed())
+    attack.chain.add(EgressRequested, call_id=call.call_id, call_digest=digest, request=REQUEST)
+    await attack.uncommitted("finished before")
+
+
+async def test_run_that_hides_what_became_of_a_request(attack: Attack) -> None:
+    call = noted(attack)
+    digest = digest_of(call.as_hashed())
+    attack.chain.add(EgressRequested, call_id=call.call_id, call_digest=digest, request=REQUEST)
+    attack.chain.add(RunEnded, status="failed", result="", workspace="", count=5)
+    await attack.uncommitted("no receipt bears out")
+
+
+async def test_usage_other_than_the_receipts(attack: Attack) -> None:
+    call = noted(attack)
+    attack.finished(call, await attack.execute(call), usage=Usage(cpu_ms=1))
+    await attack.uncommitted("usage")
 
 
 async def test_unreceipted_end(attack: Attack) -> None:

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from interlock.run.client import RunClient
 from interlock.run.replay import Verdict, fetch_history, replay
 from interlock.run.worker import Content
 from interlock.sandbox import SandboxResult
+from interlock.types import EgressRecord
 
 FULL = [
     {"say": "one", "calls": [call("note", text="plain"), call("note", text="a secret")]},
@@ -35,6 +37,22 @@ FULL = [
 ]
 
 
+ASKED = EgressRecord(
+    number=1,
+    verdict="sent",
+    scheme="https",
+    host="bank.example.org",
+    port=443,
+    method="POST",
+    path="/charges",
+    status=201,
+    sent=12,
+    received=34,
+    credential="bank",
+    at=datetime(2026, 1, 1, tzinfo=UTC),
+)
+
+
 class Lossy:
     """A driver that loses the first run of each `charge`: the executor died after the effect."""
 
@@ -42,12 +60,13 @@ class Lossy:
         self.inner = inner
         self.lost: set[str] = set()
 
-    async def run(self, call: Any, blobs: Any) -> SandboxResult:
-        result: SandboxResult = await self.inner.run(call, blobs)
+    async def run(self, call: Any, *more: Any) -> SandboxResult:
+        result: SandboxResult = await self.inner.run(call, *more)
         if call.tool == "charge" and call.call_id not in self.lost:
             self.lost.add(call.call_id)
             raise ConnectionResetError("the executor died here")
-        return result
+        # No proxy serves this driver; what one would have seen comes from here.
+        return result.model_copy(update={"egress": (ASKED,)}) if call.tool == "charge" else result
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)

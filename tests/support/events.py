@@ -20,6 +20,7 @@ from interlock.events import (
     CallProposed,
     CallRefused,
     CallUnknown,
+    EgressRequested,
     Event,
     EventBase,
     ModelResponded,
@@ -30,7 +31,7 @@ from interlock.events import (
     RunStarted,
     sealed,
 )
-from interlock.types import Artifact, Blobs, FileEntry, NearestRule, ToolCall, Tree
+from interlock.types import Artifact, Blobs, EgressRecord, FileEntry, NearestRule, ToolCall, Tree
 
 START = datetime(2026, 3, 4, 5, 6, 7, 891011, tzinfo=UTC)
 EVENT_TYPES: tuple[type[EventBase], ...] = get_args(get_args(Event)[0])
@@ -199,6 +200,22 @@ class SampleRun:
             message="fine",
             edited=self.put(b"edited arguments"),
             closes=True,
+        )
+        self.chain.add(
+            EgressRequested,
+            call_id=call.call_id,
+            call_digest=digest,
+            request=EgressRecord(
+                number=1,
+                verdict="refused",
+                scheme="https",
+                host="example.org",
+                port=443,
+                method="GET",
+                path="/",
+                reason="no rule",
+                at=START,
+            ),
         )
         self.chain.add(
             CallFinished,

@@ -123,9 +123,9 @@ class Recording:
     def __init__(self, inner: Any) -> None:
         self.inner, self.ran, self.lose = inner, list[str](), dict[str, int]()
 
-    async def run(self, call: Any, blobs: Any) -> Any:
+    async def run(self, call: Any, *more: Any) -> Any:
         self.ran.append(call.call_id)
-        result = await self.inner.run(call, blobs)
+        result = await self.inner.run(call, *more)
         if self.lose.get(call.call_id):
             self.lose[call.call_id] -= 1
             raise ConnectionResetError("the executor died here")
@@ -319,7 +319,7 @@ class Attack:
 
     def finished(self, call: ToolCall, done: ExecuteOutput, **said: Any) -> None:
         """Put a call's end on record, as the executor's receipt says."""
-        names = ("status", "output", "workspace", "artifacts", "receipt")
+        names = ("status", "output", "workspace", "artifacts", "start", "usage", "receipt")
         fields = {name: getattr(done, name) for name in names}
         digest = digest_of(call.as_hashed())
         self.chain.add(CallFinished, call_id=call.call_id, call_digest=digest, **{**fields, **said})

@@ -10,7 +10,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from interlock.audit import checkpoint as checkpoint_
-from interlock.audit import queries, reservation, workspace
+from interlock.audit import egress, queries, reservation, workspace
 from interlock.audit import remembered as kept
 from interlock.audit.alarms import Alarming, raise_alarm, read_alarms
 from interlock.audit.append import append, head
@@ -32,6 +32,7 @@ from interlock.errors import InterlockError, InvalidInput
 from interlock.events import CallDecided, Event, check_chain
 from interlock.signing import Signer
 from interlock.types.approval import RequestState
+from interlock.types.egress import EgressRecord
 from interlock.types.names import Digest
 
 _PAGE: Final = 1_000
@@ -188,6 +189,20 @@ class Ledger:
         """The run's reserved calls in order: the executor's own record of what this run did."""
         with self._store.read() as connection:
             return queries.list_calls(connection, run)
+
+    def leaving(self, call_id: str, record: EgressRecord) -> None:
+        """Note a request of a call's sandbox before it leaves.
+
+        Raises:
+            LedgerUnavailable: it is not on record, so it must not leave; also for a number noted before.
+        """
+        with self._store.write() as connection:
+            egress.add(connection, call_id, record)
+
+    def left(self, call_id: str) -> list[EgressRecord]:
+        """The requests of all attempts at a call, as they stood when each was noted."""
+        with self._store.read() as connection:
+            return egress.of_call(connection, call_id)
 
     def workspace(self, run: str) -> str:
         """Digest of the run's workspace now. Raises InvalidInput for an unknown run."""

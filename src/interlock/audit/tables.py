@@ -95,6 +95,15 @@ consumed_approvals: Final = Table(
     Index("consumed_by_call", "call_id"),
 )
 
+egress: Final = Table(
+    "egress",
+    ledger,
+    Column("call_id", Text, ForeignKey("calls.call_id"), primary_key=True),
+    Column("attempt", BigInteger, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("request", LargeBinary, nullable=False),
+)
+
 workspaces: Final = Table(
     "workspaces",
     ledger,

@@ -19,6 +19,7 @@ from interlock.events import (
     CallProposed,
     CallRefused,
     CallUnknown,
+    EgressRequested,
     Event,
     ModelResponded,
     RunCancelled,
@@ -103,6 +104,12 @@ class Timeline:
                     event.agent,
                     f"{self._call(event.call_id)} not run, by {event.by}: {self._text(event.detail)}",
                 )
+            case EgressRequested():
+                one = event.request
+                became = f"{one.status}" if one.verdict == "sent" else f"{one.verdict}: {self._text(one.reason)}"
+                key = f" with credential {one.credential}" if one.credential else ""
+                asked = f"{one.method} {one.scheme}://{one.host}:{one.port}{one.path}"
+                return "egress", f"{self._call(event.call_id)} asks {asked}{key}: {became}"
             case CallFinished():
                 made = "".join(f", artifact {a.name} ({a.size} bytes)" for a in event.artifacts)
                 return (

@@ -11,8 +11,9 @@ from typing import Any, Final, Literal
 from pydantic import AwareDatetime, Field, JsonValue
 
 from interlock.types.access import Decision
-from interlock.types.call import Artifact, CallStatus, ToolCall
+from interlock.types.call import Artifact, CallStatus, ToolCall, Usage
 from interlock.types.closed import Closed
+from interlock.types.egress import EgressRecord
 from interlock.types.names import Digest, OptionalDigest, RunId, SubjectName, ToolName
 
 AGENT_RUN: Final = "agent_run"
@@ -155,6 +156,10 @@ class ExecuteOutput(Closed):
     output: OptionalDigest = ""
     workspace: OptionalDigest = ""
     artifacts: tuple[Artifact, ...] = ()
+    start: str = ""
+    usage: Usage = Usage()
+    egress: tuple[EgressRecord, ...] = ()
+    """What its sandboxes asked for outside, over all attempts."""
     receipt: str = ""
     decision: Decision | None = None
     """The executor's own decision, where it refused or asks."""

@@ -14,13 +14,15 @@ from interlock.definitions import ToolEntry
 from interlock.digest import canonical, parse
 from interlock.errors import InvalidInput, SandboxUnavailable
 from interlock.run.contracts import ExecuteOutput
-from interlock.run.obligations import redacted, tightened
+from interlock.run.obligations import redacted
+from interlock.run.observing import CallObserver
 from interlock.run.receipt import Receipt
 from interlock.run.rendering import render
 from interlock.run.threads import to_its_end
 from interlock.sandbox import SandboxCall, SandboxResult
 from interlock.types.access import Decision
 from interlock.types.call import ToolCall
+from interlock.types.egress import EgressRecord, WayOut
 from interlock.types.profile import Profile
 from interlock.types.workspace import Tree
 
@@ -28,6 +30,17 @@ if TYPE_CHECKING:
     from interlock.run.executor import Executor
 
 TREE_MAX_BYTES: Final = 64 * 1024 * 1024
+
+
+@dataclass
+class Live:
+    """What is shown of a call while it runs; nothing before its sandbox is at work."""
+
+    observer: CallObserver | None = None
+
+    def details(self) -> tuple[dict[str, str | int | bool], ...]:
+        """For a heartbeat."""
+        return () if self.observer is None else (self.observer.live(),)
 
 
 @dataclass
@@ -45,20 +58,32 @@ class Execution:
     attempt: int
     images: Mapping[str, str]
     """Image name → id, as the run pins them."""
+    profile: Profile
+    """Its limits; the rule's where they are tighter."""
+    way_out: WayOut | None
+    labels: tuple[str, ...]
+    """Data labels that the run has taken on."""
+    live: Live
+    """Where whoever looks on finds what the call prints."""
 
     async def run(self) -> ExecuteOutput:
         """Run, store, sign."""
-        profile, tree = self._profile(), self._tree()
-        result = await self._sandboxed(profile, tree)
-        # What ran is on record, even if the call is cancelled in this moment.
-        return await to_its_end(self._complete, profile, tree, result)
+        return await self._recorded(await self._sandboxed(self.profile, self._tree()))
 
-    def _profile(self) -> Profile:
-        name = self.decision.profile or self.entry.schema_.profile
-        profiles = self.executor.policy.current().profiles
-        if name not in profiles:
-            raise SandboxUnavailable(f"no sandbox profile {name!r} in the policy in force")
-        return tightened(profiles[name], self.decision.obligations.limits)
+    async def resume(self) -> ExecuteOutput | None:
+        """Take over what an earlier attempt left running, store, sign; None if it left nothing."""
+        call, observer = self._sandbox_call(self.profile, self._tree()), self._observer()
+        found = await self.executor.driver.resume(call, self.executor.blobs, observer)
+        return None if found is None else await self._recorded(found)
+
+    async def _recorded(self, result: SandboxResult) -> ExecuteOutput:
+        # What ran is on record, even if the call is cancelled in this moment.
+        return await to_its_end(self._complete, self.profile, self._tree(), result)
+
+    def _observer(self) -> CallObserver:
+        observer = CallObserver(self.executor.ledger, self.call.call_id, self.attempt, self.decision.obligations)
+        self.live.observer = observer
+        return observer
 
     def _image(self, profile: Profile) -> str:
         if profile.image not in self.images:
@@ -77,7 +102,8 @@ class Execution:
         """Run in the sandbox; a cancelled activity kills the call and is a result."""
         started = datetime.now(UTC)
         try:
-            return await self.executor.driver.run(self._sandbox_call(profile, tree), self.executor.blobs)
+            call = self._sandbox_call(profile, tree)
+            return await self.executor.driver.run(call, self.executor.blobs, self._observer())
         except asyncio.CancelledError:
             details = activity.cancellation_details()
             if details is None or not details.cancel_requested:
@@ -93,6 +119,9 @@ class Execution:
         return SandboxCall(
             call_id=self.call.call_id,
             run=self.call.run,
+            tenant=self.call.tenant,
+            labels=self.labels,
+            kind=self.entry.kind,
             tool=self.call.tool,
             source=self.executor.blobs.get(self.entry.source),
             path=self.entry.path,
@@ -101,6 +130,7 @@ class Execution:
             workspace_use=self.entry.schema_.workspace,
             profile=profile,
             image=self._image(profile),
+            way_out=self.way_out,
         )
 
     def _ended(self, status: Any, error: str, started: datetime, tree: Tree) -> SandboxResult:
@@ -113,12 +143,19 @@ class Execution:
             ended_at=datetime.now(UTC),
         )
 
+    def _requests(self, result: SandboxResult) -> tuple[EgressRecord, ...]:
+        """Those of this attempt as they ended, after those of earlier ones, which nobody saw end."""
+        earlier = [one for one in self.executor.ledger.left(self.call.call_id) if one.attempt < self.attempt]
+        own = [one.model_copy(update={"attempt": self.attempt}) for one in result.egress]
+        return (*(_cut_off(one) for one in earlier), *own)
+
     def _complete(self, profile: Profile, tree: Tree, result: SandboxResult) -> ExecuteOutput:
         blobs = self.executor.blobs
         before = after = self.executor.ledger.workspace(self.call.run)
         if result.workspace != tree:
             before = self.call.workspace
             after = blobs.put(canonical(result.workspace.as_hashed(), max_bytes=TREE_MAX_BYTES))
+        requests = self._requests(result)
         receipt = Receipt(
             run=self.call.run,
             call_id=self.call.call_id,
@@ -132,6 +169,9 @@ class Execution:
             workspace_before=self.call.workspace,
             workspace=after,
             artifacts=result.artifacts,
+            egress=Receipt.egress_digest(requests),
+            start=result.start,
+            usage=result.usage,
             profile=profile.name,
             image=result.image,
             executor=self.executor.name,
@@ -145,8 +185,18 @@ class Execution:
             output=receipt.output,
             workspace=after,
             artifacts=result.artifacts,
+            start=result.start,
+            usage=result.usage,
+            egress=requests,
             receipt=receipt.signed(self.executor.signer),
         )
         stored = canonical(output.model_dump(mode="json"))
         self.executor.ledger.complete(self.call.call_id, self.attempt, stored, output.receipt, before, after)
         return output
+
+
+def _cut_off(record: EgressRecord) -> EgressRecord:
+    if record.verdict != "sent":
+        return record
+    reason = "its executor ended before an answer was on record; it may have arrived"
+    return record.model_copy(update={"verdict": "failed", "reason": reason})

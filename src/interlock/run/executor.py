@@ -30,6 +30,7 @@ from interlock.errors import (
     InterlockError,
     InvalidInput,
     Refused,
+    SandboxUnavailable,
     TokenRejected,
     Unreachable,
 )
@@ -37,18 +38,21 @@ from interlock.events import EVENT, Event
 from interlock.policy import Bundle, PolicySource, decide
 from interlock.run.contracts import BUILT_IN_TOOLS, CommitInput, ExecuteInput, ExecuteOutput
 from interlock.run.deciding import failure
-from interlock.run.execution import Execution
-from interlock.run.obligations import unmet
+from interlock.run.execution import Execution, Live
+from interlock.run.obligations import tightened
 from interlock.run.proof import RunProof, Sources
 from interlock.run.shadow import Shadow
 from interlock.run.steps import COMMIT, EXECUTE
 from interlock.run.threads import then_cancelled
+from interlock.run.ways_out import way_out
 from interlock.sandbox import Driver
 from interlock.signing import Signer
 from interlock.types.access import Decision, Route, canonical_request
 from interlock.types.approval import RequestKind
 from interlock.types.blobs import Blobs
 from interlock.types.call import ToolCall
+from interlock.types.egress import EgressRecord
+from interlock.types.profile import Profile
 
 BEAT_S: Final = 1.5
 CLOCKS_MAY_DIFFER: Final = timedelta(minutes=5)
@@ -58,12 +62,12 @@ class Paused(Unreachable):
     """The run is paused; the call waits for its resumption."""
 
 
-async def _beat() -> None:
-    """Tell Temporal that this attempt lives; its silence lets another executor take over. The start of an attempt
-    counts as its first beat, so that a short call costs the server none."""
+async def _beat(live: Live) -> None:
+    """Tell Temporal that this attempt lives, and what its tool prints; its silence lets another executor take over.
+    The start of an attempt counts as its first beat, so that a short call costs the server none."""
     while True:
         await asyncio.sleep(BEAT_S)
-        activity.heartbeat()
+        activity.heartbeat(*live.details())
 
 
 @dataclass
@@ -102,6 +106,7 @@ class Executor:
             proof = await self._commit(request.run, request.events)
             if request.final and proof.ended:
                 await asyncio.to_thread(self.ledger.checkpoint, request.run, self.sealer)
+                await self.driver.release(request.run)
             return proof.count - 1
         except InterlockError as error:
             raise await self._alarmed(request.run, error) from None
@@ -109,12 +114,13 @@ class Executor:
     @activity.defn(name=EXECUTE)
     async def execute_call(self, request: ExecuteInput) -> ExecuteOutput:
         """Judge one call from first principles and run it if it holds up."""
-        run, beats = request.call.run, asyncio.create_task(_beat())
+        run, live = request.call.run, Live()
+        beats = asyncio.create_task(_beat(live))
         try:
             self._must_be_own_run(run)
             proof = await self._commit(run, request.events)
             committed = proof.count - 1  # now: while the call runs, others add to this proof, or fail to
-            output = await self._judge_and_run(request, proof)
+            output = await self._judge_and_run(request, proof, live)
             return output.model_copy(update={"committed": committed})
         except InterlockError as error:
             raise await self._alarmed(run, error) from None
@@ -181,7 +187,7 @@ class Executor:
 
     # -- what may run --------------------------------------------------------------------------------------
 
-    async def _judge_and_run(self, request: ExecuteInput, proof: RunProof) -> ExecuteOutput:
+    async def _judge_and_run(self, request: ExecuteInput, proof: RunProof, live: Live) -> ExecuteOutput:
         call, now = request.call, datetime.now(UTC)
         digest = digest_of(call.as_hashed())
         # A retry of what already ran takes the stored result: neither a later rule nor the files that the call
@@ -197,8 +203,11 @@ class Executor:
         decision = decide(bundle, access)
         if decision.verdict == "deny":
             return ExecuteOutput(outcome="refused", decision=decision, detail=decision.reason)
-        if why := unmet(decision.obligations):
-            return ExecuteOutput(outcome="refused", decision=decision, detail=f"rule {decision.rule!r}: {why}")
+        profile = _profile(bundle, entry, decision)
+        try:
+            leaves = way_out(bundle, decision, entry.schema_, profile)
+        except Refused as error:
+            return ExecuteOutput(outcome="refused", decision=decision, detail=str(error))
         if entry.schema_.workspace != "none" and call.workspace != self.ledger.workspace(call.run):
             detail = "another call changed the run's files since this one was proposed; look again, then propose"
             return ExecuteOutput(outcome="refused", decision=decision, detail=detail)
@@ -218,32 +227,49 @@ class Executor:
         reserved = await asyncio.to_thread(self._reserve, call, digest, decision, nonces)
         if reserved.state == "finished":
             return ExecuteOutput.model_validate(parse(reserved.result))
-        attempt = reserved.attempt
+        execution = Execution(
+            self,
+            call,
+            digest,
+            entry,
+            access.arguments,
+            decision,
+            tuple(nonces),
+            reserved.attempt,
+            proof.reach().manifest.images,
+            profile,
+            leaves,
+            tuple(sorted(access.seen)),
+            live,
+        )
         if reserved.state == "in_doubt":
-            taken = await self._take_over(request, proof, digest, entry, decision, reserved, now)
+            taken = await self._take_over(request, proof, execution, reserved, now)
             if isinstance(taken, ExecuteOutput):
                 return taken
-            attempt = taken
-        images = proof.reach().manifest.images
-        execution = Execution(self, call, digest, entry, access.arguments, decision, tuple(nonces), attempt, images)
+            execution.attempt = taken
         return await execution.run()
 
     async def _take_over(
         self,
         request: ExecuteInput,
         proof: RunProof,
-        digest: str,
-        entry: ToolEntry,
-        decision: Decision,
+        execution: Execution,
         reserved: ReserveOutcome,
         now: datetime,
     ) -> int | ExecuteOutput:
-        """The attempt to run a call in doubt under; or that its outcome is unknown, which people settle."""
-        call = request.call
+        """What the earlier attempt's container still gives; or the attempt under which to run a call in doubt; or
+        that its outcome is unknown, which people settle."""
+        call, decision = request.call, execution.decision
+        if reserved.executor != self.name:
+            # First, so that the one who was taken for dead, and may be alive, can no longer say how it ended.
+            execution.attempt = await asyncio.to_thread(self._retake, call.call_id, reserved, [])
+            if (found := await execution.resume()) is not None:
+                return found
+            reserved = replace(reserved, attempt=execution.attempt)
         # Whatever is decided now, an earlier attempt that still runs must not act after it.
         await self.driver.kill(call.call_id)
         try:
-            settled = self._settlement(request.settled, proof, call, digest, now)
+            settled = self._settlement(request.settled, proof, call, execution.digest, now)
         except TokenRejected:
             raise
         except (Refused, Conflict) as error:
@@ -252,8 +278,9 @@ class Executor:
         if set(settled) & set((await asyncio.to_thread(self._row, call.call_id)).approvals):
             settled = []
         never_began = reserved.executor == self.name and (call.call_id, reserved.attempt) in self.not_started
-        if not (settled or never_began or self._safe_to_repeat(entry, decision)):
+        if not (settled or never_began or self._safe_to_repeat(execution)):
             detail = f"executor {reserved.executor!r} began it at {reserved.at.isoformat()} and left no result"
+            detail += _asked_for(await asyncio.to_thread(self.ledger.left, call.call_id))
             return ExecuteOutput(outcome="unknown", decision=decision, detail=detail)
         return await asyncio.to_thread(self._retake, call.call_id, reserved, settled)
 
@@ -322,13 +349,13 @@ class Executor:
             raise Refused(f"an approval of call {digest} is not on record in run {proof.run!r}")
         return nonces
 
-    def _safe_to_repeat(self, entry: ToolEntry, decision: Decision) -> bool:
+    def _safe_to_repeat(self, execution: Execution) -> bool:
         """Whether a second run cannot double an effect: the tool says so, or nothing can leave its sandbox."""
-        schema = entry.schema_
+        schema = execution.entry.schema_
         if schema.idempotent:
             return True
-        profile = self.policy.current().profiles[decision.profile or schema.profile]
-        return schema.effects == "contained" and self.driver.contained(profile)
+        closed = execution.way_out is None and self.driver.contained(execution.profile)
+        return schema.effects == "contained" and closed
 
     def _retake(self, call_id: str, reserved: ReserveOutcome, settled: list[str]) -> int:
         try:
@@ -357,6 +384,23 @@ class Executor:
                 approvals=tuple(nonces),
             )
         )
+
+
+def _profile(bundle: Bundle, entry: ToolEntry, decision: Decision) -> Profile:
+    """The limits that the call runs under."""
+    name = decision.profile or entry.schema_.profile
+    if name not in bundle.profiles:
+        raise SandboxUnavailable(f"no sandbox profile {name!r} in the policy in force")
+    return tightened(bundle.profiles[name], decision.obligations.limits)
+
+
+def _asked_for(requests: list[EgressRecord]) -> str:
+    """What an attempt of unknown end asked for outside, for the person who settles it."""
+    if not requests:
+        return ""
+    told = [f"{one.method} {one.scheme}://{one.host}:{one.port}{one.path} ({one.verdict})" for one in requests[:8]]
+    more = f" and {len(requests) - 8} more" if len(requests) > 8 else ""
+    return f"; it asked for {', '.join(told)}{more}"
 
 
 def _check_date(event: Event, now: datetime) -> None:

@@ -8,18 +8,10 @@ from typing import Any, Final
 import re2
 
 from interlock.policy import regex_options
-from interlock.types.access import Limits, Obligations
+from interlock.types.access import Limits
 from interlock.types.profile import Profile
 
 REDACTED: Final = "[redacted]"
-
-
-def unmet(obligations: Obligations) -> str:
-    """Why this executor cannot fulfil them; empty if it can."""
-    if obligations.egress:
-        hosts = ", ".join(rule.host for rule in obligations.egress[:4])
-        return f"the rule lets this call reach {hosts}, and no sandbox of this executor has a way out of any kind"
-    return ""
 
 
 def tightened(profile: Profile, limits: Limits | None) -> Profile:

@@ -25,6 +25,7 @@ from interlock.events import (
     CallDecided,
     CallFinished,
     CallProposed,
+    EgressRequested,
     Event,
     RunCancelled,
     RunEnded,
@@ -45,6 +46,7 @@ from interlock.types.access import AccessRequest, Decision, Route, canonical_req
 from interlock.types.approval import ApprovalRequest
 from interlock.types.blobs import Blobs
 from interlock.types.call import ToolCall
+from interlock.types.egress import EgressRecord
 from interlock.types.names import Digest
 
 _VERBS: Final = {"run.paused": "pause", "run.resumed": "resume", "run.cancelled": "cancel"}
@@ -82,6 +84,8 @@ class RunProof:
     so_far: SoFar = field(default_factory=SoFar)
     _call_ids: set[str] = field(default_factory=set)
     _finished_calls: set[str] = field(default_factory=set)
+    _egress: dict[str, list[EgressRecord]] = field(default_factory=dict)
+    """What was said of each call's requests, by call digest; the call's receipt must bear it out."""
 
     def feed(self, event: Event) -> None:
         """Verify one event's claims and keep what it proves.
@@ -136,6 +140,8 @@ class RunProof:
                 self.votes.decided(event, self.sources.api)
             case ApprovalExpired():
                 self.votes.expired(event)
+            case EgressRequested():
+                self._requested_outside(event)
             case CallFinished():
                 self._finished(event)
             case RunPaused() | RunResumed() | RunCancelled():
@@ -143,6 +149,8 @@ class RunProof:
             case RunEnded():
                 same("count", event.count, event.seq + 1)
                 same("workspace", event.workspace, self.workspace)
+                if self._egress:
+                    raise InvalidInput(f"no receipt bears out the requests of call {next(iter(self._egress))}")
                 self.ended = True
             case _:
                 pass  # what the graph worker says of its agents and models proves nothing and permits nothing
@@ -305,12 +313,22 @@ class RunProof:
             ("output", event.output),
             ("workspace", event.workspace),
             ("artifacts", event.artifacts),
+            ("start", event.start),
+            ("usage", event.usage),
+            ("egress", Receipt.egress_digest(self._egress.pop(event.call_digest, []))),
         ):
             same(name, said, getattr(receipt, name))
         if event.call_id in self._finished_calls:
             raise InvalidInput(f"call_id: {event.call_id!r} finished before")
         self._finished_calls.add(event.call_id)
         self.workspace = event.workspace
+
+    def _requested_outside(self, event: EgressRequested) -> None:
+        proposal = self._proposal(event.call_digest)
+        same("call_id", event.call_id, proposal.call_id)
+        if event.call_id in self._finished_calls:
+            raise InvalidInput(f"call_id: {event.call_id!r} finished before this request of it")
+        self._egress.setdefault(event.call_digest, []).append(event.request)
 
     def _controlled(self, event: RunPaused | RunResumed | RunCancelled) -> None:
         if isinstance(event, RunCancelled) and event.by == "temporal" and not event.token:

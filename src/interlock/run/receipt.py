@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, Self
 
 from pydantic import ValidationError
 
+from interlock.digest import digest_of
 from interlock.errors import TokenRejected
 from interlock.events import Time
 from interlock.signing import Signer, Verifier
-from interlock.types.call import Artifact, CallStatus
+from interlock.types.call import Artifact, CallStatus, Usage
 from interlock.types.closed import Closed
+from interlock.types.egress import EgressRecord
 from interlock.types.names import Digest, OptionalDigest, RunId
 
 RECEIPT: Final = "interlock-receipt"
@@ -36,12 +39,21 @@ class Receipt(Closed):
     workspace_before: OptionalDigest
     workspace: OptionalDigest
     artifacts: tuple[Artifact, ...] = ()
+    egress: OptionalDigest = ""
+    """Digest over its requests to the outside world, in order; empty: it made none."""
+    start: str = ""
+    usage: Usage = Usage()
     profile: str
     image: str
     executor: str
     attempt: int
     started_at: Time
     ended_at: Time
+
+    @staticmethod
+    def egress_digest(requests: Sequence[EgressRecord]) -> OptionalDigest:
+        """What `egress` must be for these requests."""
+        return digest_of([one.model_dump(mode="json") for one in requests]) if requests else ""
 
     def signed(self, signer: Signer) -> str:
         """The receipt as a compact JWS under the executor's key."""

@@ -13,7 +13,7 @@ from typing import Final
 from pydantic import JsonValue
 
 from interlock.approval import ApprovalClaims
-from interlock.events import CallFinished, CallRefused, CallUnknown
+from interlock.events import CallFinished, CallRefused, CallUnknown, EgressRequested
 from interlock.graph import CallResult, ProposedCall
 from interlock.run.asking import ask_people
 from interlock.run.context import RunContext
@@ -128,6 +128,8 @@ async def _settle(
 
 
 def _finished(run: RunContext, proposed: ProposedCall, call: ToolCall, done: ExecuteOutput) -> CallResult:
+    for request in done.egress:
+        run.chain.record(EgressRequested, call_id=call.call_id, call_digest=call_digest(call), request=request)
     run.chain.record(
         CallFinished,
         call_id=call.call_id,
@@ -136,6 +138,8 @@ def _finished(run: RunContext, proposed: ProposedCall, call: ToolCall, done: Exe
         output=done.output,
         workspace=done.workspace,
         artifacts=done.artifacts,
+        start=done.start,
+        usage=done.usage,
         receipt=done.receipt,
     )
     run.workspace = done.workspace

@@ -18,7 +18,7 @@ from interlock.digest import canonical, parse
 from interlock.errors import InvalidInput, Refused
 from interlock.sandbox import request
 from interlock.sandbox.call import UNOBSERVED, Observer, SandboxCall, SandboxResult
-from interlock.sandbox.guest import files
+from interlock.sandbox.guest import files, kinds
 from interlock.sandbox.guest.invoke import ToolError, invoke, resolve
 from interlock.sandbox.options import MIB
 from interlock.sandbox.printed import shorten
@@ -114,10 +114,17 @@ def _run(call: SandboxCall, blobs: Blobs) -> SandboxResult:
 
 def _outcome(call: SandboxCall) -> dict[str, Any]:
     try:
-        returned = invoke(_resolve(call.source, call.path, call.tool), call.arguments, call.path)
+        returned = _returned(call)
         return {"status": "ok", "value": canonical(parse(returned), max_bytes=call.profile.output_kib * 1024)}
     except (ToolError, InvalidInput) as error:
         return {"status": "error", "error": str(error)}
+
+
+def _returned(call: SandboxCall) -> bytes:
+    if call.kind == "python":
+        return invoke(_resolve(call.source, call.path, call.tool), call.arguments, call.path)
+    room = kinds.Room(call.profile.output_kib * 1024, call.profile.time_s)
+    return kinds.carry_out(call.kind, call.source, call.arguments, room)
 
 
 def _changed(call: SandboxCall, workspace: files.Workspace, blobs: Blobs) -> dict[str, Any]:

@@ -73,8 +73,10 @@ sent. failed: allowed and tried, and no answer came."""
 class EgressRecord(Closed):
     """One request that a sandbox made, as the way out saw it."""
 
+    attempt: int = Field(default=1, ge=1)
+    """Which attempt at the call."""
     number: int = Field(ge=1)
-    """Counts the requests of one call."""
+    """Counts the requests of one attempt."""
     verdict: EgressVerdict
     scheme: str = Field(max_length=16)
     host: str = Field(max_length=255)

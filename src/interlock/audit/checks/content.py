@@ -17,6 +17,7 @@ from interlock.events import (
     CallFinished,
     CallProposed,
     CallUnknown,
+    EgressRequested,
     Event,
     RunStarted,
 )
@@ -26,7 +27,7 @@ from interlock.types.workspace import Tree
 
 NOT_BLOBS: Final = frozenset({"prev", "hash", "call_digest"})
 """Digests that are derived from other fields."""
-_NAMES_A_CALL = CallProposed | CallDecided | CallFinished | CallUnknown | ApprovalRequested
+_NAMES_A_CALL = CallProposed | CallDecided | EgressRequested | CallFinished | CallUnknown | ApprovalRequested
 
 
 def digest_fields(event: Event) -> Iterator[tuple[str, str]]:
