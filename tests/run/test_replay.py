@@ -66,7 +66,7 @@ class Lossy:
             self.lost.add(call.call_id)
             raise ConnectionResetError("the executor died here")
         # No proxy serves this driver; what one would have seen comes from here.
-        return result.model_copy(update={"egress": (ASKED,)}) if call.tool == "charge" else result
+        return result.model_copy(update={"egress": (ASKED,)}) if call.tool == "send" else result
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
