@@ -41,5 +41,5 @@ def from_probe(found: dict[str, Any]) -> list[Check]:
 def _judged(name: str, judge: Callable[[], Iterator[Check]]) -> list[Check]:
     try:
         return list(judge())
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
         return [control(name, False, f"unreadable: {error!r}")]
