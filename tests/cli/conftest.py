@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from typer.testing import CliRunner, Result
 
 from interlock.audit import Ledger, SqlBlobs
 from interlock.cli.main import app
+from interlock.run.compilation import checked
+from interlock.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -33,12 +36,25 @@ class Told:
         return json.loads(self.out)
 
 
+@pytest.fixture(scope="session")
+def described(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The one place of every test's project, where the engine's cache holds what it finds out slowly."""
+    folder = tmp_path_factory.mktemp("cli")
+    root = copy_project(folder / "project")
+    options = {"sandbox_driver": "in_process", "unsafe_in_process": "tests"}
+    assert checked(Settings(root=root, state=root / ".interlock", **options)) == []
+    (root / ".interlock" / "cache").rename(folder / "cache")
+    return folder
+
+
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(described: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the reference project as the working folder; tools run in process."""
     for name in [name for name in os.environ if name.startswith("INTERLOCK_")]:
         monkeypatch.delenv(name)
-    root = copy_project(tmp_path / "project")
+    shutil.rmtree(described / "project")
+    root = copy_project(described / "project")
+    shutil.copytree(described / "cache", root / ".interlock" / "cache")
     monkeypatch.chdir(root)
     monkeypatch.setenv("INTERLOCK_SANDBOX_DRIVER", "in_process")
     monkeypatch.setenv("INTERLOCK_UNSAFE_IN_PROCESS", "tests")
