@@ -192,3 +192,21 @@ def test_replay_refuses_a_false_history(interlock, recorded, tmp_path: Path) -> 
 
 def _ledger(project: Path) -> Ledger:
     return Ledger(f"sqlite:///{project}/.interlock/ledger.db")
+
+
+def test_files_differ_between_moments(interlock, recorded) -> None:
+    told = interlock("run", "diff-workspace", "sample-1", "start", "c1", "--json")
+    (change,) = told.json["changes"]
+    assert (change["path"], change["kind"]) == ("src/main.py", "changed")
+    assert (told.json["before"], told.json["after"]) == (recorded.before, recorded.after)
+
+
+def test_moments_of_no_change_are_the_same(interlock, recorded) -> None:
+    told = interlock("run", "diff-workspace", "sample-1", "c1", "end")
+    assert "the same files" in told.out
+
+
+def test_unknown_moment_names_the_known(interlock, recorded) -> None:
+    told = interlock("run", "diff-workspace", "sample-1", "c11")
+    assert told.code == 2
+    assert "did you mean 'c1'?" in told.err

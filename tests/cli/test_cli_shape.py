@@ -12,6 +12,7 @@ EXPECTED = {
     "init", "check", "dev", "worker", "doctor", "replay",
     "run start", "run list", "run show", "run wait", "run cancel", "run pause", "run resume",
     "run artifacts", "run artifact", "run output", "run export", "run history",
+    "run live", "run diff-workspace",
     "approval list", "approval show", "approval approve", "approval reject", "approval respond", "approval edit",
     "compile", "policy check", "policy lint", "policy fmt", "policy show", "policy schema", "policy test",
     "policy mutate", "policy explain", "policy can", "policy who", "policy diff", "policy impact", "policy shadow",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from interlock.approval.visible import visible_line
 from interlock.cli import say
+from interlock.cli.file_changes import tell_changes
 
 if TYPE_CHECKING:
     from interlock.approval.card import Card
@@ -64,10 +65,4 @@ def _changes(changes: tuple[FileChange, ...]) -> None:
         say.safe_line("Changes of files since the run began: none", style="bold")
         return
     say.safe_line(f"Changes of files since the run began: {len(changes)} file(s)", style="bold")
-    for change in changes:
-        counts = f" +{change.added} -{change.removed}" if change.text else ""
-        note = f" ({change.note})" if change.note else ""
-        say.safe_line("")
-        say.safe_line(f"{change.kind} {change.path}{counts}{note}", style="bold")
-        for text in change.text.split("\n") if change.text else ():
-            say.safe_line(text, style={"+": "green", "-": "red", "@": "cyan"}.get(text[:1], ""))
+    tell_changes(changes)

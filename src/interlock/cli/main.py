@@ -23,8 +23,10 @@ from interlock.cli import (
     run,
     run_content,
     run_control,
+    run_live,
     run_start,
     run_wait,
+    run_workspace,
     sandbox,
     say,
     tool,
@@ -89,7 +91,7 @@ def root(
 for part in (project, dev, worker, doctor, replay):
     part.add_to(app)
 app.add_typer(run.app, name="run")
-for part in (run_start, run_wait, run_control, run_content):
+for part in (run_start, run_wait, run_live, run_control, run_content, run_workspace):
     part.add_to(run.app)
 app.add_typer(approval.app, name="approval")
 approval_edit.add_to(approval.app)
