@@ -60,6 +60,8 @@ class Settings(BaseSettings):
     """Set to `tests` or `benchmarks` to permit the in-process driver there."""
     image_prefix: str = "interlock-sandbox"
     """Repository name of the sandbox images that `interlock sandbox build` makes."""
+    sandbox_reap_s: int = Field(default=15, ge=0)
+    """Seconds between two looks of each executor for containers that dead ones left; 0: it does not look."""
     base_image: str = ""
     """Base image for sandbox images; empty: one built from Debian packages."""
 

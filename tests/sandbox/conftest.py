@@ -14,6 +14,7 @@ import docker
 import pytest
 
 from interlock.sandbox import DockerDriver, SandboxCall, SandboxResult, build_image
+from interlock.sandbox.docker_driver import container_name
 from interlock.settings import Settings
 from interlock.types import FileEntry, Profile, Tree
 
@@ -106,8 +107,11 @@ def left_of(engine: docker.APIClient) -> Callable[[str], list[str]]:
     """Names of the containers that a call left behind."""
 
     def find(call_id: str) -> list[str]:
-        found = engine.containers(all=True, filters={"label": f"interlock.call={call_id}"})
-        return [row["Names"][0] for row in found]
+        # The engine's filter takes part of a name for the name.
+        names = [f"/{container_name(call_id)}", f"/{container_name(call_id)}-taken"]
+        found = engine.containers(all=True, filters={"name": container_name(call_id)})
+        found += engine.containers(all=True, filters={"label": f"interlock.call={call_id}"})
+        return [row["Names"][0] for row in found if row["Names"][0] in names or "interlock.call" in row["Labels"]]
 
     return find
 
@@ -119,6 +123,7 @@ def run_tool(driver: DockerDriver, blobs: MemoryBlobs, left_of: Callable[[str], 
     async def run(body: str, **given: Any) -> SandboxResult:
         call = make_call(body, **given)
         result = await driver.run(call, blobs)
+        await driver.settled()
         assert await asyncio.to_thread(left_of, call.call_id) == []
         assert (result.value is not None) == (result.status == "ok")
         return result

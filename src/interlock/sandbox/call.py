@@ -51,8 +51,8 @@ class SandboxCall(Closed):
 
 
 class SandboxResult(Closed):
-    """How a call ended. When this is returned, no process of the tool is left; the container is gone, or its removal
-    is under way, or it waits for the next call of its run."""
+    """How a call ended. When this is returned, no process of the tool is left; the container is gone, or being
+    removed, or it waits for the next call of its run."""
 
     call_id: str
     status: CallStatus

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final
 
 import docker
@@ -12,10 +14,12 @@ import requests
 
 from interlock.errors import Conflict, SandboxUnavailable
 from interlock.sandbox import door, options
+from interlock.sandbox.checks import failed
 from interlock.sandbox.engine import engine_errors
 from interlock.sandbox.guest import frames
 from interlock.sandbox.owner import own_id
-from interlock.sandbox.replies import Ready, read_reply
+from interlock.sandbox.replies import Claimed, Ready, read_reply
+from interlock.sandbox.runtimes import check_runtime, require_runtime
 from interlock.sandbox.stream import DeadlinePassed, OverCap, Stream, StreamEnded
 from interlock.types import Profile
 
@@ -23,15 +27,26 @@ START_S: Final = 30
 SLACK_S: Final = 180
 """Seconds that starting, sending and collecting may take beside the tool's own time."""
 _START_CAP: Final = 256 * 1024
+_CLAIM_S: Final = 5
+
+
+class Gone(Exception):
+    """A container that waited is no longer there, or does not answer. No tool was sent to it."""
 
 
 class Container:
     """One container. Whoever opens it destroys it."""
 
-    def __init__(self, api: docker.APIClient, ident: str, stream: Stream) -> None:
+    def __init__(
+        self, api: docker.APIClient, ident: str, stream: Stream, *, name: str, way_out: Path | None = None
+    ) -> None:
         self._api = api
         self.ident = ident
         self.stream = stream
+        self.name = name
+        self.way_out = way_out
+        """The host's folder that it sees at /run/interlock; it goes with the container."""
+        self.since = time.monotonic()
         self.facts: dict[str, Any] = {}
         """What the runner saw of its cage."""
 
@@ -45,8 +60,21 @@ class Container:
         name: str,
         labels: dict[str, str] | None = None,
         cgroup_v1: bool,
+        waits_s: int = 0,
+        way_out: Path | None = None,
     ) -> Container:
         """Start a container and wait for its runner.
+
+        Args:
+            api: the engine.
+            profile: its limits.
+            image: the engine's id.
+            name: refused if another has it.
+            labels: beside owner and expiry.
+            cgroup_v1: which control groups the engine has.
+            waits_s: its time runs only when a call claims it, and until then it lives while it hears from its host;
+                by all that it is over after so many seconds. 0: its time runs from now on.
+            way_out: mount this folder of the host.
 
         Raises:
             Conflict: one of that name exists.
@@ -55,25 +83,49 @@ class Container:
         lifetime = profile.time_s + SLACK_S
         every = {
             options.LABEL: own_id(),
-            options.LABEL_EXPIRES: str(int(time.time()) + lifetime),
+            options.LABEL_EXPIRES: str(int(time.time()) + (waits_s or lifetime)),
+            **({options.LABEL_WAY_OUT: str(way_out)} if way_out else {}),
             **(labels or {}),
         }
         arguments = options.container(
-            api, profile, image=image, name=name, labels=every, lifetime_s=lifetime, cgroup_v1=cgroup_v1
+            api,
+            profile,
+            image=image,
+            name=name,
+            labels=every,
+            lifetime_s=0 if waits_s else lifetime,
+            cgroup_v1=cgroup_v1,
+            way_out=way_out,
         )
+        require_runtime(api, profile)
         with engine_errors():
             ident = _create(api, arguments)
-            one = cls(api, ident, Stream(_attach(api, ident)))
-            return one._started()
+            one = cls(api, ident, Stream(_attach(api, ident)), name=name, way_out=way_out)
+            return one._started(profile)
 
-    def _started(self) -> Container:
+    @classmethod
+    def attach(cls, api: docker.APIClient, ident: str, name: str) -> Container:
+        """Take over a running container of another process.
+
+        Raises:
+            SandboxUnavailable: the engine does not answer.
+            Gone: it ended in this moment.
+        """
+        with engine_errors():
+            try:
+                attached = api.attach_socket(ident, params=_STREAMS)
+            except (docker.errors.NotFound, docker.errors.APIError) as error:
+                raise Gone(str(error)) from error
+        return cls(api, ident, Stream(attached), name=name)
+
+    def _started(self, profile: Profile) -> Container:
         try:
             self._api.start(self.ident)
             self.stream.deadline, self.stream.cap = time.monotonic() + START_S, _START_CAP
             reply, _ = read_reply(self.stream)
             if not isinstance(reply, Ready):
                 raise SandboxUnavailable(f"the runner refused to serve: {getattr(reply, 'error', reply)}")
-            self._check(reply)
+            self._check(reply, profile)
         except (StreamEnded, DeadlinePassed, OverCap, frames.FrameError) as error:
             reason = f"the sandbox did not start: {error}. {self.stream.stderr}".strip()
             self.destroy()
@@ -83,14 +135,62 @@ class Container:
             raise
         return self
 
-    def _check(self, reply: Ready) -> None:
+    def _check(self, reply: Ready, profile: Profile) -> None:
         self.facts = reply.facts
-        open_doors = [f"{c.name}: {c.observed}" for c in door.from_inside(reply.facts) if not c.ok]
+        open_doors = failed(door.from_inside(reply.facts, profile))
         if reply.version != frames.VERSION:
-            open_doors.append(f"runner speaks protocol {reply.version}, the engine {frames.VERSION}")
+            open_doors += f"; runner speaks protocol {reply.version}, the engine {frames.VERSION}"
         if open_doors:
-            reason = "the sandbox does not hold, so nothing runs in it: " + "; ".join(open_doors)
+            reason = "the sandbox does not hold, so nothing runs in it: " + open_doors.removeprefix("; ")
             raise SandboxUnavailable(reason, next_step="see `interlock sandbox doctor`")
+        if profile.runtime:
+            check_runtime(profile, reply.facts, self.inspect())
+
+    def claim(self, name: str, call_id: str, lifetime_s: float) -> None:
+        """Make it the one container of a call: the engine gives a name to one container only.
+
+        Args:
+            name: made from the call's id.
+            call_id: which call it is for.
+            lifetime_s: after this the container ends, whatever its host does.
+
+        Raises:
+            Conflict: another container has that name. This one has served nothing and can be claimed for another.
+            Gone: it cannot be used.
+        """
+        self.stream.deadline, self.stream.cap = time.monotonic() + _CLAIM_S, self.stream.received + _START_CAP
+        try:
+            self.stream.send(frames.pack({"kind": "claim", "call": call_id, "lifetime_s": lifetime_s}))
+            # The runner answers while the engine renames.
+            taken = self._rename(name)
+            reply, _ = read_reply(self.stream)
+        except (StreamEnded, DeadlinePassed, OverCap, frames.FrameError) as error:
+            raise Gone(str(error)) from error
+        if not isinstance(reply, Claimed) or reply.call != call_id:
+            raise Gone(f"answers {reply.kind!r} when claimed")
+        if taken is not None:
+            raise taken
+
+    def _rename(self, name: str) -> Conflict | None:
+        if name == self.name:
+            return None
+        try:
+            self._api.rename(self.ident, name)
+        except docker.errors.APIError as error:
+            if error.status_code == requests.codes.conflict and "already in use" in str(error.explanation):
+                return conflict(name)
+            raise Gone(str(error)) from error
+        except (docker.errors.DockerException, requests.RequestException) as error:
+            raise Gone(str(error)) from error
+        self.name = name
+        return None
+
+    def memory(self) -> int:
+        """Bytes that it uses now, by its control group; 0 if it is gone."""
+        with suppress(docker.errors.DockerException, requests.RequestException, KeyError):
+            stats = self._api.stats(self.ident, decode=False, stream=False, one_shot=True)
+            return int(stats["memory_stats"]["usage"])
+        return 0
 
     def inspect(self) -> dict[str, Any]:
         """What the engine says of it."""
@@ -107,10 +207,28 @@ class Container:
         return False
 
     def destroy(self) -> None:
-        """Kill it and wait until it is gone."""
+        """Kill it and wait until it is gone.
+
+        Raises:
+            SandboxUnavailable: the engine does not answer. The container ends by itself when nobody speaks to it.
+        """
         # First the stream: an engine that waits for us to read cannot kill.
         self.stream.close()
-        remove(self._api, self.ident)
+        try:
+            with engine_errors():
+                remove(self._api, self.ident)
+        finally:
+            if self.way_out is not None:
+                shutil.rmtree(self.way_out, ignore_errors=True)
+
+
+_STREAMS: Final = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+
+
+def conflict(name: str) -> Conflict:
+    """What is raised when another container has a call's name."""
+    next_step = "`interlock sandbox clean` removes what a dead executor left"
+    return Conflict(f"this call already has a container, {name!r}", next_step=next_step)
 
 
 def _create(api: docker.APIClient, arguments: dict[str, Any]) -> str:
@@ -118,17 +236,14 @@ def _create(api: docker.APIClient, arguments: dict[str, Any]) -> str:
         ident: str = api.create_container(**arguments)["Id"]
     except docker.errors.APIError as error:
         if error.status_code == requests.codes.conflict:
-            reason = f"this call already has a container, {arguments['name']!r}"
-            raise Conflict(
-                reason, next_step="`interlock sandbox clean` removes what a dead executor left"
-            ) from error
+            raise conflict(arguments["name"]) from error
         raise
     return ident
 
 
 def _attach(api: docker.APIClient, ident: str) -> Any:
     try:
-        return api.attach_socket(ident, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
+        return api.attach_socket(ident, params=_STREAMS)
     except BaseException:
         remove(api, ident)
         raise

@@ -1,95 +1,91 @@
-"""One container a call, on a Docker engine."""
+"""One container a call, on a Docker engine: one that was started ahead where there is one."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import threading
-import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import cached_property
-from typing import Final
-
-import docker
+from typing import Final, TypeVar
 
 from interlock.errors import Conflict, SandboxUnavailable
-from interlock.sandbox import options, request
+from interlock.sandbox import request
 from interlock.sandbox.call import UNOBSERVED, Observer, SandboxCall, SandboxResult
-from interlock.sandbox.container import Container, remove
-from interlock.sandbox.engine import BUILD_IMAGE, MAX_CALLS, connect, engine_errors
+from interlock.sandbox.claiming import Stopped, container_name
+from interlock.sandbox.container import remove
+from interlock.sandbox.engine import BUILD_IMAGE, MAX_CALLS, engine_errors
+from interlock.sandbox.fleet import Ahead, Fleet
 from interlock.sandbox.images import image_id
-from interlock.sandbox.outcome import START_S, Outcome
+from interlock.sandbox.outcome import Outcome
+from interlock.sandbox.report import SandboxReport
+from interlock.sandbox.running import Running
+from interlock.sandbox.service import serve
+from interlock.sandbox.take_over import take_over
 from interlock.settings import Settings
 from interlock.types import Blobs, Profile
 
+__all__ = ["Ahead", "DockerDriver", "container_name"]
+
 _STOP_S: Final = 10
-
-
-def container_name(call_id: str) -> str:
-    """The name of a call's container: the same for every executor, so that the engine refuses a second one."""
-    return "interlock-" + hashlib.sha256(call_id.encode()).hexdigest()[:40]
+_T = TypeVar("_T")
 
 
 class DockerDriver:
-    """Runs each call in a container of its own, which is gone when the result is returned."""
+    """Runs each call in a container of its own, or in its run's own where the profile says so."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._threads = ThreadPoolExecutor(MAX_CALLS, thread_name_prefix="sandbox")
-        self._running: dict[str, _Running] = {}
-        self._connecting = threading.Lock()
+        self._running: dict[str, Running] = {}
+        self._fleet = Fleet(settings)
 
     async def run(self, call: SandboxCall, blobs: Blobs, observer: Observer = UNOBSERVED) -> SandboxResult:
         """See `Driver.run`."""
-        if call.call_id in self._running:
-            raise Conflict(f"call {call.call_id!r} is running")
-        running = self._running[call.call_id] = _Running()
-        work = asyncio.get_running_loop().run_in_executor(self._threads, self._run, call, blobs, running)
+        return await self._stoppable(call.call_id, lambda running: self._run(call, blobs, observer, running))
+
+    async def resume(
+        self, call: SandboxCall, blobs: Blobs, observer: Observer = UNOBSERVED
+    ) -> SandboxResult | None:
+        """See `Driver.resume`."""
+        return await self._stoppable(
+            call.call_id, lambda running: take_over(self._fleet, call, Outcome(call, blobs, observer), running)
+        )
+
+    async def _stoppable(self, call_id: str, work: Callable[[Running], _T]) -> _T:
+        """Do `work` in a thread; cancelling this coroutine stops it."""
+        if call_id in self._running:
+            raise Conflict(f"call {call_id!r} is running")
+        running = self._running[call_id] = Running()
+        doing = asyncio.get_running_loop().run_in_executor(self._threads, work, running)
         try:
-            return await asyncio.shield(work)
+            return await asyncio.shield(doing)
         except asyncio.CancelledError:
             await asyncio.to_thread(running.stop)
-            await asyncio.wait({work}, timeout=_STOP_S)
+            await asyncio.wait({doing}, timeout=_STOP_S)
             with suppress(BaseException):
-                work.exception()
+                doing.exception()
             raise
         finally:
-            self._running.pop(call.call_id, None)
+            self._running.pop(call_id, None)
 
-    def _run(self, call: SandboxCall, blobs: Blobs, running: _Running) -> SandboxResult:
+    def _run(self, call: SandboxCall, blobs: Blobs, observer: Observer, running: Running) -> SandboxResult:
         """The whole call, in a thread."""
         arguments = request.check(call)
         image = call.image or self._image(call.profile)
-        started_at, since = datetime.now(UTC), time.time()
-        outcome = Outcome(call, blobs)
+        started_at = datetime.now(UTC)
+        outcome = Outcome(call, blobs, observer)
         try:
-            container = self._open(call, image)
-        except SandboxUnavailable:
+            held = self._fleet.claims.claim(call, image, running)
+        except (Stopped, SandboxUnavailable):
             if not running.stopped:
                 raise
             # Killed while it started: that is an end of the call, not a want of the engine.
             outcome.explain_death(stopped=True, out_of_memory=lambda: False)
             return outcome.result(image=image, started_at=started_at, ended_at=datetime.now(UTC))
-        try:
-            running.holds(container)
-            stream = container.stream
-            stream.cap, stream.deadline = outcome.total_cap, time.monotonic() + START_S
-            outcome.follow(stream, arguments)
-            outcome.explain_death(stopped=running.stopped, out_of_memory=lambda: container.out_of_memory(since))
-        finally:
-            container.destroy()
-        return outcome.result(image=image, started_at=started_at, ended_at=datetime.now(UTC))
-
-    def _open(self, call: SandboxCall, image: str) -> Container:
-        return Container.open(
-            self._api,
-            call.profile,
-            image=image,
-            name=container_name(call.call_id),
-            labels={options.LABEL_RUN: call.run, options.LABEL_CALL: call.call_id},
-            cgroup_v1=self._cgroup_v1,
+        egress = serve(self._fleet, call, held, outcome, arguments, observer, running)
+        return outcome.result(
+            image=image, started_at=started_at, ended_at=datetime.now(UTC), start=held.start, egress=egress
         )
 
     def _image(self, profile: Profile) -> str:
@@ -98,30 +94,28 @@ class DockerDriver:
             raise SandboxUnavailable(f"sandbox image {profile.image!r} is not built", next_step=BUILD_IMAGE)
         return found
 
-    @property
-    def _api(self) -> docker.APIClient:
-        # cached_property alone would connect once per thread that comes first.
-        with self._connecting:
-            return self._connected
-
-    @cached_property
-    def _connected(self) -> docker.APIClient:
-        return connect()
-
-    @cached_property
-    def _cgroup_v1(self) -> bool:
-        with engine_errors():
-            return bool(self._api.info().get("CgroupVersion", "1") == "1")
-
-    async def resume(
-        self, call: SandboxCall, blobs: Blobs, observer: Observer = UNOBSERVED
-    ) -> SandboxResult | None:
-        """See `Driver.resume`."""
-        await self.kill(call.call_id)
-        return None
-
     async def release(self, run: str) -> None:
         """See `Driver.release`."""
+        self._fleet.leases.release(run)
+
+    async def prepare(self, wanted: Sequence[Ahead]) -> None:
+        """Keep containers ready for these profiles, from now on; those of other images and limits go.
+
+        An executor calls this when it starts and when its policy or its images change.
+
+        Args:
+            wanted: each profile of the policy in force, with its image and with whether calls under it have a way
+                out (twice where some have and some have not).
+        """
+        await asyncio.to_thread(self._fleet.prepare, wanted)
+
+    async def report(self) -> SandboxReport:
+        """What the containers of this executor are doing."""
+        return await asyncio.to_thread(self._fleet.report, list(self._running.values()))
+
+    async def settled(self) -> None:
+        """Wait until every container whose call has ended is gone."""
+        await asyncio.to_thread(self._fleet.removal.settle)
 
     async def kill(self, call_id: str) -> None:
         """See `Driver.kill`."""
@@ -132,39 +126,15 @@ class DockerDriver:
 
     def _remove(self, name: str) -> None:
         with engine_errors():
-            remove(self._api, name)
+            remove(self._fleet.api, name)
 
     async def close(self) -> None:
         """See `Driver.close`."""
         for running in list(self._running.values()):
             await asyncio.to_thread(running.stop)
         await asyncio.to_thread(self._threads.shutdown)
-        if "_connected" in self.__dict__:
-            self._connected.close()
+        await asyncio.to_thread(self._fleet.close)
 
     def contained(self, profile: Profile) -> bool:
         """True: no profile has a network, and a container has no other way out."""
         return True
-
-
-class _Running:
-    """What must be stopped when a call is: known only once its container is there."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._container: Container | None = None
-        self.stopped = False
-
-    def holds(self, container: Container) -> None:
-        """The call has a container now. If it was stopped before, the container's connection is closed at once."""
-        with self._lock:
-            self._container = container
-            if self.stopped:
-                container.stream.close()
-
-    def stop(self) -> None:
-        """Close the connection: the runner ends every process, and the thread that waits removes the container."""
-        with self._lock:
-            self.stopped = True
-            if self._container is not None:
-                self._container.stream.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Final
 
 import docker
@@ -17,6 +18,12 @@ LABEL: Final = "interlock.sandbox"
 LABEL_EXPIRES: Final = "interlock.expires"
 LABEL_RUN: Final = "interlock.run"
 LABEL_CALL: Final = "interlock.call"
+LABEL_HOLDS: Final = "interlock.holds"
+"""Value: the id of a dead executor's container that this one's owner has taken over."""
+LABEL_WAY_OUT: Final = "interlock.way-out"
+"""Value: the folder of the host that is mounted at WAY_OUT."""
+WAY_OUT: Final = "/run/interlock"
+"""Where a container that may send something out finds the socket to ask at."""
 
 
 def _tmpfs(size_mib: int, inodes: int, *extra: str) -> str:
@@ -43,7 +50,14 @@ def _ulimits(profile: Profile) -> list[Ulimit]:
     ]
 
 
-def host_config(api: docker.APIClient, profile: Profile, *, cgroup_v1: bool) -> dict[str, Any]:
+def _binds(way_out: Path | None) -> list[str] | None:
+    # Private: what is mounted on the host's folder later does not show inside.
+    return [f"{way_out}:{WAY_OUT}:ro,private"] if way_out else None
+
+
+def host_config(
+    api: docker.APIClient, profile: Profile, *, cgroup_v1: bool, way_out: Path | None = None
+) -> dict[str, Any]:
     """What the engine is told about limits and isolation."""
     config: dict[str, Any] = api.create_host_config(
         network_mode="none",
@@ -67,6 +81,8 @@ def host_config(api: docker.APIClient, profile: Profile, *, cgroup_v1: bool) -> 
         ulimits=_ulimits(profile),
         log_config=LogConfig(type=LogConfig.types.NONE),
         auto_remove=True,
+        runtime=profile.runtime or None,
+        binds=_binds(way_out),
         # Version 2 has no swappiness; memory equal to memory plus swap leaves no swap in both.
         mem_swappiness=0 if cgroup_v1 else None,
     )
@@ -82,6 +98,7 @@ def container(
     labels: dict[str, str],
     lifetime_s: float,
     cgroup_v1: bool,
+    way_out: Path | None = None,
 ) -> dict[str, Any]:
     """All arguments of `create_container`."""
     return {
@@ -93,7 +110,9 @@ def container(
         "environment": {},
         "labels": labels,
         "stdin_open": True,
-        "host_config": host_config(api, profile, cgroup_v1=cgroup_v1),
+        # Its stdin stays open when a host goes: another may attach and take over.
+        "detach": True,
+        "host_config": host_config(api, profile, cgroup_v1=cgroup_v1, way_out=way_out),
         # The client's own configuration may name proxies, with passwords; none of it goes in.
         "use_config_proxy": False,
     }

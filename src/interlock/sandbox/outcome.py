@@ -5,18 +5,19 @@ from __future__ import annotations
 import mimetypes
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Final, Literal
 
 from interlock.digest import canonical, parse
 from interlock.errors import InvalidInput
 from interlock.sandbox import replies, request
-from interlock.sandbox.call import Limit, SandboxCall, SandboxResult
+from interlock.sandbox.call import UNOBSERVED, Limit, Observer, SandboxCall, SandboxResult, Start
 from interlock.sandbox.guest import files, frames
 from interlock.sandbox.options import ARTIFACTS_MIB, MIB
 from interlock.sandbox.printed import Printed
 from interlock.sandbox.stream import DeadlinePassed, OverCap, Stream, StreamEnded
-from interlock.types import Artifact, Blobs, CallStatus, FileEntry, Tree
+from interlock.types import Artifact, Blobs, CallStatus, EgressRecord, FileEntry, Tree, Usage
 
 START_S: Final = 30
 GRACE_S: Final = 2
@@ -37,11 +38,15 @@ _PHASE_AFTER: Final[dict[str, _Phase]] = {"started": "running", "finished": "col
 class Outcome:
     """The state of one call as its replies come in. Nothing of the container is trusted to be consistent."""
 
-    def __init__(self, call: SandboxCall, blobs: Blobs) -> None:
+    def __init__(self, call: SandboxCall, blobs: Blobs, observer: Observer = UNOBSERVED) -> None:
         self._call = call
         self._blobs = blobs
+        self._observer = observer
+        self._used = replies.Used()
+        self._bytes = (0, 0)
         self._body = bytearray()
         self._printed = {"stdout": Printed(), "stderr": Printed()}
+        self._printed_bytes = 0
         self._dropped: dict[replies.StreamName, int] = {}
         self._files = dict(call.workspace.files)
         self._touched: set[str] = set()
@@ -62,14 +67,40 @@ class Outcome:
         files_sent = profile.workspace_files + len(self._call.workspace.files) + files.MAX_ARTIFACTS
         return content + files_sent * _FRAME_OVERHEAD + MIB + content // 64
 
+    @property
+    def reported(self) -> bool:
+        """Whether the runner has told the end of the call: no process of the tool is left then."""
+        return self._phase == "ended"
+
+    @property
+    def clean(self) -> bool:
+        """Whether the tool came to its own end, within every limit."""
+        return self.reported and self.status in ("ok", "error") and not self.limit
+
     def follow(self, stream: Stream, arguments: bytes) -> None:
         """Send the call and read replies until it has ended, in whichever way.
 
         Raises:
             IntegrityError, LedgerUnavailable: of the blobs.
         """
+        self._follow(stream, lambda: request.send(stream, self._call, arguments, self._blobs))
+
+    def follow_again(self, stream: Stream, first: replies.AnyReply) -> None:
+        """Read the replies of a call that another process sent, until it has ended.
+
+        Args:
+            stream: what follows `first`.
+            first: the first reply to whoever takes over.
+
+        Raises:
+            LedgerUnavailable: of the blobs.
+        """
+        self._follow(stream, lambda: self._take(first, b"", stream))
+
+    def _follow(self, stream: Stream, begin: Callable[[], None]) -> None:
+        sent, received = stream.sent, stream.received
         try:
-            request.send(stream, self._call, arguments, self._blobs)
+            begin()
             while self._phase != "ended":
                 reply, body = replies.read_reply(stream)
                 self._take(reply, body, stream)
@@ -83,6 +114,8 @@ class Outcome:
                 self._fail("timeout", "still running at the deadline", "time")
         except (frames.FrameError, OverCap) as error:
             self._fail("protocol", f"the container does not follow the protocol: {error}")
+        finally:
+            self._bytes = stream.sent - sent, stream.received - received
 
     def explain_death(self, *, stopped: bool, out_of_memory: Callable[[], bool]) -> None:
         """Say why the container ended on its own: a person stopped it, or the kernel did.
@@ -105,7 +138,7 @@ class Outcome:
         if reply.kind not in _MAY_COME[self._phase]:
             raise frames.FrameError(f"{reply.kind!r} while {self._phase}")
         if isinstance(reply, replies.Output):
-            self._printed[reply.stream].add(reply.part, body)
+            self._print(reply, body)
             return
         self._body += body
         if reply.more:
@@ -120,6 +153,15 @@ class Outcome:
             stream.deadline = time.monotonic() + COLLECT_S
         else:
             self._keep(reply, whole)
+
+    def _print(self, reply: replies.Output, body: bytes) -> None:
+        self._printed_bytes += len(body)
+        if self._printed_bytes > self._call.profile.output_kib * 1024:
+            raise frames.FrameError("more output than the profile keeps")
+        self._printed[reply.stream].add(reply.part, body)
+        if reply.part == "head":
+            with suppress(Exception):
+                self._observer.output(reply.stream, body)
 
     def _keep(self, reply: replies.AnyReply, body: bytes) -> None:
         if isinstance(reply, replies.ChangedFile):
@@ -151,7 +193,7 @@ class Outcome:
     def _end(self, reply: replies.End) -> None:
         self.status, self.error, self.limit = reply.status, reply.error, reply.limit
         self.notes = tuple(reply.notes)
-        self._dropped = dict(reply.dropped)
+        self._dropped, self._used = dict(reply.dropped), reply.usage
         if reply.status == "ok" and self._whole_tree():
             self._check_value()
 
@@ -163,6 +205,8 @@ class Outcome:
             raise frames.FrameError(f"{clash[0]!r} is a file and a folder")
         if len(self._files) > self._call.profile.workspace_files:
             raise frames.FrameError("more files than the profile takes")
+        if sum(entry.size for entry in self._files.values()) > self._call.profile.workspace_mib * MIB:
+            raise frames.FrameError("more bytes of files than the profile takes")
         return True
 
     def _check_value(self) -> None:
@@ -172,9 +216,19 @@ class Outcome:
         except InvalidInput as error:
             self._fail("error", f"the tool returned what has no canonical form: {error}")
 
-    def result(self, *, image: str, started_at: datetime, ended_at: datetime) -> SandboxResult:
+    def result(
+        self,
+        *,
+        image: str,
+        started_at: datetime,
+        ended_at: datetime,
+        start: Start = "",
+        egress: tuple[EgressRecord, ...] = (),
+    ) -> SandboxResult:
         """What came of the call. Files count only when the tool came to a good end."""
         ok = self.status == "ok"
+        sent, received = self._bytes
+        usage = Usage(cpu_ms=self._used.cpu_ms, memory_kib=self._used.memory_kib, bytes_in=sent, bytes_out=received)
         return SandboxResult(
             call_id=self._call.call_id,
             status=self.status,
@@ -189,4 +243,7 @@ class Outcome:
             image=image,
             started_at=started_at,
             ended_at=ended_at,
+            start=start,
+            usage=usage,
+            egress=egress,
         )

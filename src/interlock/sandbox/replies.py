@@ -41,6 +41,18 @@ class Refused(Reply):
     error: Text
 
 
+class Claimed(Reply):
+    """Nothing of an earlier call is left, and the container's time is that of the new one."""
+
+    kind: Literal["claimed"]
+
+
+class Nothing(Reply):
+    """It has nothing of the call that a new host asked for."""
+
+    kind: Literal["nothing"]
+
+
 class Started(Reply):
     """The tool's process runs."""
 
@@ -89,8 +101,17 @@ class Value(Reply):
     kind: Literal["value"]
 
 
+class Used(Closed):
+    """What the kernel counted for the container's control group during the call."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    cpu_ms: Annotated[int, Field(ge=0, lt=1 << 53)] = 0
+    memory_kib: Annotated[int, Field(ge=0, lt=1 << 53)] = 0
+
+
 class End(Reply):
-    """The call is over."""
+    """The call is over, and no process of the tool is left."""
 
     kind: Literal["end"]
     status: CallStatus
@@ -98,10 +119,22 @@ class End(Reply):
     limit: Literal["", "time", "memory", "output", "pids", "workspace"]
     notes: Annotated[list[Text], Field(max_length=32)]
     dropped: dict[StreamName, Annotated[int, Field(ge=0)]]
+    usage: Used = Used()
 
 
 AnyReply = Annotated[
-    Ready | Refused | Started | Output | Finished | ChangedFile | GoneFile | ArtifactFile | Value | End,
+    Ready
+    | Refused
+    | Claimed
+    | Nothing
+    | Started
+    | Output
+    | Finished
+    | ChangedFile
+    | GoneFile
+    | ArtifactFile
+    | Value
+    | End,
     Field(discriminator="kind"),
 ]
 _REPLY: Final[TypeAdapter[AnyReply]] = TypeAdapter(AnyReply)

@@ -75,6 +75,7 @@ def _frames(call: SandboxCall, arguments: bytes, blobs: Blobs) -> Iterator[bytes
             "kind": "run",
             "call": call.call_id,
             "tool": call.tool,
+            "tool_kind": call.kind,
             "path": call.path,
             "time_s": profile.time_s,
             "output_bytes": profile.output_kib * 1024,

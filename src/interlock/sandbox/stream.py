@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import struct
+import threading
 import time
 from contextlib import suppress
 from typing import Any, Final
+
+from interlock.sandbox.guest import frames
 
 _HEADER: Final = struct.Struct(">BxxxI")
 _STDERR: Final = 2
 _CHUNK: Final = 256 * 1024
 _KEEP_STDERR: Final = 4096
+_PING: Final = frames.pack({"kind": "ping"})
 
 
 class StreamEnded(Exception):
@@ -36,7 +41,11 @@ class Stream:
         self._raw = bytearray()
         self._payload = bytearray()
         self._stderr = bytearray()
-        self._received = 0
+        self._sending = threading.Lock()
+        self.sent = 0
+        """Bytes sent so far, signs of life apart."""
+        self.received = 0
+        """Bytes of the container's output so far."""
         self.cap = 0
         """Most bytes to accept in all."""
         self.deadline = 0.0
@@ -55,12 +64,58 @@ class Stream:
             DeadlinePassed: not in time.
         """
         try:
-            self._socket.settimeout(self._left())
-            self._socket.sendall(data)
+            with self._sending:
+                self._socket.settimeout(self._left())
+                self._socket.sendall(data)
+            self.sent += len(data)
         except TimeoutError as error:
             raise DeadlinePassed("the container does not read") from error
         except OSError as error:
             raise StreamEnded(str(error)) from error
+
+    def ping(self) -> None:
+        """Tell the runner that its host lives, from any thread. Does nothing where that would have to wait: what is
+        being sent is a sign of life too.
+
+        Raises:
+            StreamEnded: the connection is closed.
+        """
+        if not self._sending.acquire(blocking=False):
+            return
+        try:
+            if self._polled(select.POLLOUT):
+                self._socket.send(_PING)
+        except OSError as error:
+            raise StreamEnded(str(error)) from error
+        finally:
+            self._sending.release()
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether there is something to read, or an end. Of a container that waits, neither is to be expected."""
+        try:
+            return bool(self._payload) or self._polled(select.POLLIN)
+        except OSError:
+            return True
+
+    def _polled(self, event: int) -> bool:
+        number = self._socket.fileno()
+        if number < 0:
+            raise OSError("closed")
+        poll = select.poll()
+        poll.register(number, event)
+        return bool(poll.poll(0))
+
+    def skip_to(self, marker: bytes) -> None:
+        """Drop all that comes before `marker`, and the marker.
+
+        Raises:
+            StreamEnded, DeadlinePassed, OverCap
+        """
+        while (at := self._payload.find(marker)) < 0:
+            del self._payload[: max(0, len(self._payload) - len(marker) + 1)]
+            self._read()
+        del self._payload[: at + len(marker)]
 
     def receive(self, count: int) -> bytes:
         """Exactly `count` bytes of the container's stdout.
@@ -84,8 +139,8 @@ class Stream:
             raise StreamEnded(str(error)) from error
         if not chunk:
             raise StreamEnded("the container ended")
-        self._received += len(chunk)
-        if self._received > self.cap:
+        self.received += len(chunk)
+        if self.received > self.cap:
             raise OverCap(f"the container sent more than {self.cap} bytes")
         self._raw += chunk
         self._split()

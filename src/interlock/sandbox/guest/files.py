@@ -62,6 +62,7 @@ class Workspace:
             Overfull: more files, bytes or levels than the profile takes.
         """
         total, seen = 0, set()
+        self.notes = []
         for path, full in self._walk(self._root, "", 0):
             seen.add(path)
             content, executable = _read(full)

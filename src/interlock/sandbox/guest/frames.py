@@ -17,7 +17,7 @@ MAX_BODY = 16 * 1024 * 1024
 """Largest body towards the runner: a tool's source or its arguments."""
 PIECE = 256 * 1024
 """Largest body towards the host; longer content travels in pieces."""
-VERSION = 1
+VERSION = 2
 
 
 class Frame(NamedTuple):

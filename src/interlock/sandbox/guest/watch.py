@@ -9,15 +9,13 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from . import child, limits
+from . import child, frames, limits
 from .capture import Capture
+from .host import Host, HostGone
 from .processes import end_all, reap
 
 _CHUNK = 64 * 1024
-
-
-class HostGone(Exception):
-    """The host closed the connection, or spoke out of turn: nobody waits for this call."""
+_LONGEST_WAIT_S = 1.0
 
 
 class Outcome(NamedTuple):
@@ -33,26 +31,54 @@ class Watch:
     """Watches one child."""
 
     def __init__(
-        self, one: child.Child, capture: Capture, emit: Callable[[str, bytes], None], *, max_value: int
+        self,
+        one: child.Child,
+        capture: Capture,
+        emit: Callable[[str, bytes], None],
+        *,
+        max_value: int,
+        sample: Callable[[], None] = lambda: None,
     ) -> None:
         self._child = one
         self._capture = capture
         self._emit = emit
         self._max_value = max_value
+        self._sample = sample
         self._result = bytearray()
         self._open = {one.stdout: "stdout", one.stderr: "stderr", one.result: "result"}
         self._before = limits.oom_kills(), limits.pids_refused()
 
-    def follow(self, host: int, wake: int, time_s: float) -> Outcome:
+    def follow(
+        self, host: Host, wake: int, time_s: float, heard: Callable[[frames.Frame], None] | None = None
+    ) -> Outcome:
         """Watch until the child ends or a limit fires. When this returns, no process but the runner is left.
 
+        Args:
+            host: has patience while the call runs, not for ever.
+            wake: readable when a process has ended.
+            time_s: seconds until the child is ended.
+            heard: takes a frame of the host that is no sign of life; without it, any such frame is out of turn.
+
         Raises:
-            HostGone: the host is no longer there.
+            HostGone: nobody waits for the call; no process but the runner is left then either.
         """
+        try:
+            return self._follow(host, wake, time_s, heard)
+        except HostGone:
+            end_all()
+            raise
+
+    def _follow(
+        self, host: Host, wake: int, time_s: float, heard: Callable[[frames.Frame], None] | None
+    ) -> Outcome:
         deadline = time.monotonic() + time_s
         status: int | None = None
         while status is None and not self._over and time.monotonic() < deadline:
-            self._wait(host, wake, deadline)
+            if self._wait(host.input, wake, min(deadline - time.monotonic(), host.patience_left)):
+                self._listen(host, heard)
+            elif host.patience_left <= 0:
+                raise HostGone("silent")
+            self._sample()
             status = reap(self._child.pid)
         late = status is None and not self._over
         killed = end_all(self._child.pid)
@@ -63,18 +89,24 @@ class Watch:
     def _over(self) -> bool:
         return self._capture.flooded or len(self._result) > self._max_value
 
-    def _wait(self, host: int, wake: int, deadline: float) -> None:
+    def _listen(self, host: Host, heard: Callable[[frames.Frame], None] | None) -> None:
+        frame = host.listen()
+        if frame is not None and heard is None:
+            raise HostGone(f"{frame.head['kind']!r} out of turn")
+        if frame is not None and heard is not None:
+            heard(frame)
+
+    def _wait(self, host: int, wake: int, longest_s: float) -> bool:
+        """Wait for something to happen, and take output; whether the host has spoken."""
         with selectors.PollSelector() as selector:
             for number in (host, wake, *self._open):
                 selector.register(number, selectors.EVENT_READ)
-            ready = [key.fd for key, _ in selector.select(min(1.0, max(0.0, deadline - time.monotonic())))]
-        if host in ready:
-            end_all()
-            raise HostGone
+            ready = [key.fd for key, _ in selector.select(min(_LONGEST_WAIT_S, max(0.0, longest_s)))]
         if wake in ready:
             _chunk(wake)
         for number in [number for number in ready if number in self._open]:
             self._take(number)
+        return host in ready
 
     def _take(self, number: int) -> bool:
         """Take a chunk; whether there may be more."""

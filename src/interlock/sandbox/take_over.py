@@ -1,0 +1,116 @@
+"""Takes over a call whose executor died while it ran."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import docker
+import docker.errors
+
+from interlock.sandbox import options, replies
+from interlock.sandbox.call import SandboxCall, SandboxResult
+from interlock.sandbox.claiming import container_name
+from interlock.sandbox.container import Container, Gone, conflict, remove
+from interlock.sandbox.engine import engine_errors
+from interlock.sandbox.fleet import Fleet
+from interlock.sandbox.guest import frames
+from interlock.sandbox.outcome import Outcome
+from interlock.sandbox.owner import own_id
+from interlock.sandbox.running import Running
+from interlock.sandbox.stream import DeadlinePassed, OverCap, StreamEnded
+
+_ANSWER_S: Final = 10
+
+
+def take_over(fleet: Fleet, call: SandboxCall, outcome: Outcome, running: Running) -> SandboxResult | None:
+    """The result of a call that another process sent; None if nothing of it is left. Its container is gone then.
+
+    Raises:
+        Conflict: another process takes it over at this moment.
+        SandboxUnavailable: no engine answers.
+    """
+    api, name, started_at = fleet.api, container_name(call.call_id), datetime.now(UTC)
+    with engine_errors():
+        found = _found(api, name)
+        if found is None:
+            return None
+        with _alone(api, found, name):
+            followed = _follow(fleet, found, call, outcome, running) if found["State"]["Running"] else False
+            remove(api, found["Id"])
+    if not followed:
+        return None
+    return outcome.result(image=found["Image"], started_at=started_at, ended_at=datetime.now(UTC), start="resumed")
+
+
+def _found(api: docker.APIClient, name: str) -> dict[str, Any] | None:
+    """What the engine says of the call's container, if there is one and it is ours."""
+    try:
+        found: dict[str, Any] = api.inspect_container(name)
+    except docker.errors.NotFound:
+        return None
+    ours = found["Name"] == f"/{name}" and options.LABEL in (found["Config"]["Labels"] or {})
+    return found if ours else None
+
+
+@contextmanager
+def _alone(api: docker.APIClient, found: dict[str, Any], name: str) -> Iterator[None]:
+    """Of all processes only this one takes the container over, and no reaper removes it meanwhile: a second
+    container, never started, has a name that the engine gives once, and names its owner."""
+    labels = {
+        options.LABEL: own_id(),
+        options.LABEL_HOLDS: found["Id"],
+        options.LABEL_EXPIRES: found["Config"]["Labels"].get(options.LABEL_EXPIRES, "0"),
+    }
+    host = api.create_host_config(network_mode="none")
+    try:
+        made = api.create_container(
+            found["Image"], name=f"{name}-taken", labels=labels, host_config=host, use_config_proxy=False
+        )
+    except docker.errors.APIError as error:
+        if error.status_code == 409:
+            raise conflict(f"{name}-taken") from error
+        raise
+    try:
+        yield
+    finally:
+        remove(api, made["Id"])
+
+
+def _follow(fleet: Fleet, found: dict[str, Any], call: SandboxCall, outcome: Outcome, running: Running) -> bool:
+    """Ask the runner for the call and follow it to its end; whether that gave a result."""
+    since = time.time()
+    try:
+        container = Container.attach(fleet.api, found["Id"], container_name(call.call_id))
+    except Gone:
+        return False
+    stream = container.stream
+    try:
+        running.holds(container)
+        fleet.pulse.add(stream)
+        stream.cap, stream.deadline = 2 * outcome.total_cap, time.monotonic() + _ANSWER_S
+        first = _first_reply(container, call)
+        if first is None:
+            return False
+        outcome.follow_again(stream, first)
+        outcome.explain_death(stopped=running.stopped, out_of_memory=lambda: container.out_of_memory(since))
+        return outcome.reported or outcome.status in ("timeout", "out_of_memory", "cancelled")
+    finally:
+        fleet.pulse.remove(stream)
+        stream.close()
+
+
+def _first_reply(container: Container, call: SandboxCall) -> replies.AnyReply | None:
+    """What the runner says of this call; None if it has nothing of it, or does not answer."""
+    marker = secrets.token_hex(16)
+    try:
+        container.stream.send(frames.pack({"kind": "resume", "call": call.call_id, "marker": marker}))
+        container.stream.skip_to(marker.encode())
+        reply, _ = replies.read_reply(container.stream)
+    except (StreamEnded, DeadlinePassed, OverCap, frames.FrameError):
+        return None
+    return None if isinstance(reply, replies.Nothing) else reply

@@ -1,0 +1,53 @@
+"""The host's folder that a container sees at /run/interlock: empty, until a call's way out binds a socket."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Final
+
+_YOUNG_S: Final = 60
+"""A folder may be older than its container by the time that starting one takes."""
+
+
+def parent() -> Path:
+    """Where the folders are; short, because a socket's path may have 107 bytes only."""
+    return Path(tempfile.gettempdir()) / f"interlock-out-{os.getuid()}"
+
+
+def make_folder() -> Path:
+    """A new folder. Other users of the host cannot reach it; the container's user can, through its mount.
+
+    Raises:
+        PermissionError: the parent is not ours alone.
+    """
+    above = parent()
+    above.mkdir(mode=0o700, exist_ok=True)
+    seen = above.lstat()
+    if seen.st_uid != os.getuid() or seen.st_mode & 0o077 or above.is_symlink():
+        raise PermissionError(f"{above} belongs to somebody else or may be entered by others; remove it")
+    folder = Path(tempfile.mkdtemp(dir=above))
+    folder.chmod(0o711)
+    return folder
+
+
+def remove_orphans(used: set[str]) -> list[str]:
+    """Remove the folders that no container has mounted.
+
+    Args:
+        used: the folders of all containers that exist.
+    """
+    removed = []
+    try:
+        found = list(parent().iterdir())
+    except OSError:
+        return []
+    for folder in found:
+        young = time.time() - folder.lstat().st_mtime < _YOUNG_S
+        if str(folder) not in used and not young:
+            shutil.rmtree(folder, ignore_errors=True)
+            removed.append(str(folder))
+    return removed
