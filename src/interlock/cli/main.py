@@ -28,6 +28,7 @@ from interlock.cli import (
     run_wait,
     run_workspace,
     sandbox,
+    sandbox_pool,
     say,
     tool,
     tool_call,
@@ -100,6 +101,7 @@ app.add_typer(agent.app, name="agent")
 app.add_typer(tool.app, name="tool")
 tool_call.add_to(tool.app)
 app.add_typer(sandbox.app, name="sandbox")
+sandbox_pool.add_to(sandbox.app)
 app.add_typer(keys.app, name="keys")
 
 

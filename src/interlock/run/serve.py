@@ -14,6 +14,7 @@ from temporalio.worker import Worker
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from interlock.errors import SandboxUnavailable, Unreachable
+from interlock.run.keeping import keep_ready
 from interlock.run.worker import connect, executor_worker, graph_worker, make_executor
 from interlock.sandbox import clean
 from interlock.settings import Settings
@@ -46,10 +47,12 @@ async def serve(role: RoleName, settings: Settings, ready: Callable[[str], None]
     if role == "executor":
         executor = make_executor(settings)
         cleaning = asyncio.create_task(_clean(settings))
+        keeping = asyncio.create_task(keep_ready(executor, settings))
         try:
             await _until(stop, executor_worker(client, settings, executor), f"executor {executor.name}", ready)
         finally:
             cleaning.cancel()
+            keeping.cancel()
             await executor.driver.close()
     else:
         await _until(stop, graph_worker(client, settings), "graph worker", ready)

@@ -7,17 +7,22 @@ from interlock.sandbox.compiler import ToolProblem, compile_tools
 from interlock.sandbox.docker_driver import DockerDriver
 from interlock.sandbox.driver import Driver, make_driver
 from interlock.sandbox.examine import doctor, self_test
+from interlock.sandbox.fleet import Ahead
 from interlock.sandbox.images import build_image, image_id
 from interlock.sandbox.in_process import InProcessDriver
+from interlock.sandbox.report import PoolReport, SandboxReport
 from interlock.sandbox.runtimes import available_runtimes
 
 __all__ = [
+    "Ahead",
     "Check",
     "DockerDriver",
     "Driver",
     "InProcessDriver",
     "Limit",
+    "PoolReport",
     "SandboxCall",
+    "SandboxReport",
     "SandboxResult",
     "ToolProblem",
     "available_runtimes",
