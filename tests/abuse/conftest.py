@@ -70,6 +70,11 @@ class Attacker:
             }
         )
 
+    @staticmethod
+    def read(result: SandboxResult) -> Any:
+        """The value that a call returned."""
+        return json.loads(result.value or b"null")
+
     async def run(self, file: str, tool: str, **given: Any) -> SandboxResult:
         """How an attack ended."""
         result = await self.driver.run(self.call(file, tool, **given), self.blobs)
@@ -80,7 +85,7 @@ class Attacker:
         """What an attack that came to its own end saw."""
         result = await self.run(file, tool, **given)
         assert result.status == "ok", (result.error, result.stderr)
-        return json.loads(result.value or b"null")
+        return self.read(result)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,127 @@
+"""Nothing of a call reaches the next, nor one that runs beside it; a later call finds what the image holds."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+
+import pytest
+
+pytestmark = pytest.mark.docker
+
+REUSES = ("call", "run")
+
+
+@pytest.fixture(scope="module", params=REUSES)
+async def seen(attacker, request):
+    """What a call sees after one of the same run that left something everywhere."""
+    run = f"abuse-{secrets.token_hex(6)}"
+    more = {"run": run, "limits": {"reuse": request.param}}
+    assert await attacker.fact("neighbours", "plant", **more) == 1
+    found = await attacker.fact("neighbours", "look", **more)
+    await attacker.driver.release(run)
+    return found
+
+
+async def test_interpreter_and_runner_are_not_rewritten(attacker):
+    found = await attacker.fact("neighbours", "rewrite")
+    assert len(found) == 16
+    # A folder that is not there cannot be made either.
+    assert set(found.values()) <= {"EROFS", "EACCES", "ENOENT"}
+    assert {found["/usr/bin/python3"], found["/opt/interlock/__main__.py"]} <= {"EROFS", "EACCES"}
+
+
+def test_files_do_not_reach_the_next_call(seen):
+    assert seen["files"] == ""
+
+
+def test_shared_memory_does_not_reach_the_next_call(seen):
+    assert seen["objects"] == ""
+
+
+def test_processes_do_not_reach_the_next_call(seen):
+    # The runner, the tool; the program that looked has ended.
+    assert (seen["processes"], seen["count"]) == ("1", "2")
+
+
+def test_abstract_sockets_do_not_reach_the_next_call(seen):
+    assert seen["sockets"] == ""
+
+
+def test_planted_start_files_do_not_run(seen):
+    assert (seen["interpreter"], seen["library"]) == ("False", "True")
+    assert seen["library of a program"].startswith("/usr/")
+
+
+def test_environment_does_not_reach_the_next_call(seen):
+    assert seen["environment"] == "HOME INTERLOCK_ARTIFACTS LANG PATH PYTHONDONTWRITEBYTECODE TMPDIR"
+
+
+def test_mask_and_priority_do_not_reach_the_next_call(seen):
+    assert (seen["umask"], seen["nice"]) == ("0o22", "0")
+
+
+@pytest.mark.parametrize("reuse", REUSES)
+async def test_secret_of_one_call_is_not_found_by_the_next(attacker, reuse):
+    secret, run = secrets.token_hex(16), f"abuse-{secrets.token_hex(6)}"
+    more = {"run": run, "limits": {"reuse": reuse}}
+    assert await attacker.fact("neighbours", "keep", arguments={"secret": secret}, **more) == 1000
+    arguments = {"reversed_secret": secret[::-1]}
+    assert await attacker.fact("neighbours", "search", arguments=arguments, **more) == []
+    await attacker.driver.release(run)
+
+
+async def test_another_run_never_gets_the_same_container(attacker):
+    more = {"limits": {"reuse": "run"}}
+    assert await attacker.fact("neighbours", "plant", run="abuse-one", **more) == 1
+    found = await attacker.fact("neighbours", "look", run="abuse-two", **more)
+    await attacker.driver.release("abuse-one")
+    await attacker.driver.release("abuse-two")
+    assert (found["files"], found["objects"], found["sockets"], found["count"]) == ("", "", "", "2")
+
+
+@pytest.fixture(scope="module")
+async def side_by_side(attacker):
+    """What two calls saw of each other while both ran."""
+    marks = [f"mark-{secrets.token_hex(8)}" for _ in range(2)]
+    both = await asyncio.gather(
+        attacker.fact("neighbours", "beside", arguments={"mine": marks[0], "theirs": marks[1]}),
+        attacker.fact("neighbours", "beside", arguments={"mine": marks[1], "theirs": marks[0]}),
+    )
+    began, ended = max(int(one["began"]) for one in both), min(int(one["ended"]) for one in both)
+    # Else they would not have seen each other in any case.
+    assert began < ended
+    return both
+
+
+def test_calls_side_by_side_find_nothing(side_by_side):
+    assert [one["found"] for one in side_by_side] == ["", ""]
+    assert [one["segment"] for one in side_by_side] == ["True", "True"]
+
+
+def test_calls_side_by_side_hear_nothing(side_by_side):
+    # Both listen on one port of their own loopback.
+    assert [one["heard"] for one in side_by_side] == ["EAGAIN", "EAGAIN"]
+
+
+def test_calls_side_by_side_see_own_processes_only(side_by_side):
+    assert [one["processes"] for one in side_by_side] == ["3", "3"]
+
+
+async def test_nothing_of_the_host_is_told(attacker, monkeypatch):
+    monkeypatch.setenv("INTERLOCK_SECRET", "s3cret")
+    monkeypatch.setenv("HTTP_PROXY", "http://user:s3cret@proxy")
+    found = await attacker.fact("neighbours", "told")
+    environment = {name: found.pop(name) for name in list(found) if name.startswith("environment ")}
+    assert environment == {
+        "environment PATH": "/usr/local/bin:/usr/bin:/bin",
+        "environment HOME": "/tmp",
+        "environment TMPDIR": "/tmp",
+        "environment LANG": "C.UTF-8",
+        "environment PYTHONDONTWRITEBYTECODE": "1",
+        "environment INTERLOCK_ARTIFACTS": "/artifacts",
+    }
+    assert (found["host name"], found["user"], found["home"]) == ("sandbox", "10001 10001 [10001]", "")
+    assert found["command"].startswith("python3 -I -B /opt/interlock ")
+    assert "s3cret" not in str(found)
+    assert "abuse" not in str(found)
