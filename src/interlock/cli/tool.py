@@ -24,5 +24,5 @@ def list_(as_json: AsJson = False) -> None:
     for name, entry in sorted(tools.items()):
         schema = entry.schema_
         summary = schema.description.strip().partition("\n")[0]
-        rows.append((name, schema.action, schema.resource, schema.workspace, schema.effects, summary))
-    say.table(("tool", "action", "resource", "workspace", "effects", "what it does"), rows)
+        rows.append((name, entry.kind, schema.action, schema.resource, schema.workspace, schema.effects, summary))
+    say.table(("tool", "kind", "action", "resource", "workspace", "effects", "what it does"), rows)

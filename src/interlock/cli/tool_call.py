@@ -88,6 +88,7 @@ async def _run(
     own: Settings, asked: Asked, profile: str, blobs: ScratchBlobs, folder: Path | None
 ) -> SandboxResult:
     from interlock.run.files import import_workspace, load_tree
+    from interlock.run.fitting import fitted
     from interlock.sandbox import SandboxCall, make_driver
 
     limits = asked.bundle.profiles[profile]
@@ -98,6 +99,7 @@ async def _run(
     sandboxed = SandboxCall(
         call_id=f"{asked.request.run}:c1",
         run=asked.request.run,
+        kind=asked.entry.kind,
         tool=schema.name,
         source=blobs.get(asked.entry.source),
         path=asked.entry.path,
@@ -109,7 +111,7 @@ async def _run(
     )
     driver = make_driver(own)
     try:
-        return await driver.run(sandboxed, blobs)
+        return fitted(asked.entry, await driver.run(sandboxed, blobs), tree)
     finally:
         await driver.close()
 

@@ -1,10 +1,11 @@
 """The project: its folders mounted as one namespace, its names resolved, its parts pinned in a manifest."""
 
 from interlock.project.check import Checks, KnownNames, PlacedMessage, ReferenceCheck, check
+from interlock.project.declared import lock_path, read_lock
 from interlock.project.description import AgentDescription, ProjectDescription, WorkflowDescription, describe
 from interlock.project.load import load_agents, load_workflows
 from interlock.project.logs import prepare_logs
-from interlock.project.manifest import CompileProblem, Compiler, compile_manifest
+from interlock.project.manifest import CompiledTools, CompileProblem, Compiler, compile_manifest, compile_tools
 from interlock.project.mount import NAMESPACE, mount, unmount
 from interlock.project.problem import Problem
 from interlock.project.sample import prepare_sample
@@ -16,6 +17,7 @@ __all__ = [
     "AgentDescription",
     "Checks",
     "CompileProblem",
+    "CompiledTools",
     "Compiler",
     "KnownNames",
     "PlacedMessage",
@@ -26,12 +28,15 @@ __all__ = [
     "WorkflowDescription",
     "check",
     "compile_manifest",
+    "compile_tools",
     "describe",
     "load_agents",
     "load_workflows",
+    "lock_path",
     "mount",
     "prepare_logs",
     "prepare_sample",
+    "read_lock",
     "scaffold",
     "take_snapshot",
     "unmount",

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from interlock.definitions import ToolSchema
 from interlock.errors import ProjectError
+from interlock.project.declared import DeclaredTool, declared_tools
 from interlock.project.description import ProjectDescription, describe
 from interlock.project.manifest import Compiler, compile_tools
 from interlock.project.problem import Problem, closest, in_order
@@ -27,6 +29,8 @@ class KnownNames:
     agents: frozenset[str]
     tools: frozenset[str]
     workflows: frozenset[str]
+    declared: Mapping[str, ToolSchema] = field(default_factory=dict)
+    """Contracts of the tools that tools/NAME.yaml declares."""
 
 
 class PlacedMessage(Protocol):
@@ -76,7 +80,9 @@ def check(root: Path, checks: Checks | None = None, *, cache: Path | None = None
     snapshot = take_snapshot(root)
     sources, problems = _parse_all(snapshot)
     problems += snapshot.problems
-    tools, tool_problems = _tools(snapshot, sources, checks)
+    declared, declared_problems = declared_tools(snapshot)
+    tools, tool_problems = _tools(snapshot, sources, declared, checks)
+    tool_problems += [*declared_problems, *_profiles(declared, checks.profiles)]
     description, description_problems = _describe(root, sources, problems, cache, checks.graph_check)
     problems += [*tool_problems, *description_problems]
     modules = {(folder, name) for folder in ("agents", "tools", "workflows") for name in snapshot.modules(folder)}
@@ -86,7 +92,9 @@ def check(root: Path, checks: Checks | None = None, *, cache: Path | None = None
     problems += _workflows(snapshot, sources, description)
     if checks.references is not None:
         agents = frozenset(snapshot.modules("agents"))
-        known = KnownNames(agents, frozenset({*tools, *checks.built_in_tools}), frozenset(description.workflows))
+        schemas = {tool.schema.name: tool.schema for tool in declared}
+        names = frozenset({*tools, *checks.built_in_tools})
+        known = KnownNames(agents, names, frozenset(description.workflows), schemas)
         problems += map(_placed, checks.references(known))
     return in_order(problems)
 
@@ -105,10 +113,10 @@ def _parse_all(snapshot: Snapshot) -> tuple[dict[str, Source], list[Problem]]:
 
 
 def _tools(
-    snapshot: Snapshot, sources: Mapping[str, Source], checks: Checks
+    snapshot: Snapshot, sources: Mapping[str, Source], declared: Iterable[DeclaredTool], checks: Checks
 ) -> tuple[frozenset[str], list[Problem]]:
     """The tools' names; and their mistakes, those of the source before those of the compiler."""
-    names: set[str] = set()
+    names: set[str] = {tool.schema.name for tool in declared}
     problems: list[Problem] = []
     for stem, path in snapshot.modules("tools").items():
         names.add(tool_name(sources[path], stem) if path in sources else stem)
@@ -116,10 +124,24 @@ def _tools(
             problems += check_tool(sources[path], stem, checks.profiles)
     if checks.compiler is not None:
         seen = {problem.file for problem in problems}
-        entries, compiled = compile_tools(snapshot, checks.compiler)
-        names |= set(entries)
-        problems += [problem for problem in compiled if problem.file not in seen and problem.file in sources]
+        compiled = compile_tools(snapshot, checks.compiler)
+        names |= set(compiled.entries)
+        # What is declared has been looked at already, but not beside what is Python.
+        problems += [
+            problem for problem in compiled.problems if problem.file not in seen and _counts(problem, sources)
+        ]
     return frozenset(names), problems
+
+
+def _counts(problem: Problem, sources: Mapping[str, Source]) -> bool:
+    return problem.file in sources or problem.file.endswith(".yaml")
+
+
+def _profiles(declared: Iterable[DeclaredTool], profiles: Collection[str] | None) -> Iterator[Problem]:
+    for tool in declared:
+        if profiles is not None and (name := tool.schema.profile) not in profiles:
+            message = f"tool {tool.schema.name!r}: unknown sandbox profile {name!r}"
+            yield Problem(file=tool.path, line=tool.line, message=message, suggestion=closest(name, profiles))
 
 
 def _describe(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -10,6 +11,7 @@ import interlock
 from interlock.definitions import AgentEntry, Manifest, ToolEntry, ToolSchema, WorkflowEntry
 from interlock.digest import canonical, digest_bytes
 from interlock.errors import Conflict, ProjectError
+from interlock.project.declared import declared_tools
 from interlock.project.description import AgentDescription, ProjectDescription, WorkflowDescription, describe
 from interlock.project.mount import CODE_FOLDERS
 from interlock.project.problem import Problem, closest, in_order
@@ -37,24 +39,48 @@ class Compiler(Protocol):
         ...
 
 
-def compile_tools(snapshot: Snapshot, compiler: Compiler) -> tuple[dict[str, ToolEntry], list[Problem]]:
+@dataclass
+class CompiledTools:
+    """The tools of a project, and what is wrong with those that are none."""
+
+    entries: dict[str, ToolEntry] = field(default_factory=dict)
+    sources: dict[Digest, bytes] = field(default_factory=dict)
+    """What the entries pin."""
+    places: dict[str, str] = field(default_factory=dict)
+    """Tool → `file:line` where it is written."""
+    problems: list[Problem] = field(default_factory=list)
+
+    def add(self, entry: ToolEntry, source: bytes, line: int = 1) -> None:
+        """Take a tool, unless its name is taken."""
+        name = entry.schema_.name
+        if name in self.entries:
+            message = f"tool {name!r} is defined in {self.entries[name].path} too"
+            self.problems.append(Problem(file=entry.path, line=line, message=message))
+            return
+        self.entries[name] = entry
+        self.sources[entry.source] = source
+        self.places[name] = f"{entry.path}:{line}"
+
+
+def compile_tools(snapshot: Snapshot, compiler: Compiler) -> CompiledTools:
     """Every tool of the project by its name, and what is wrong with the others."""
     paths = {Path(path).name: path for path in snapshot.modules("tools").values()}
     answers = compiler({name: snapshot.files[path] for name, path in paths.items()}) if paths else {}
-    entries: dict[str, ToolEntry] = {}
-    problems: list[Problem] = []
+    found = CompiledTools()
     for name, path in paths.items():
         answer = answers.get(name)
         if answer is None:
-            problems.append(Problem(file=path, line=1, message="the compiler gave no answer for this tool"))
+            found.problems.append(Problem(file=path, line=1, message="the compiler gave no answer for this tool"))
         elif not isinstance(answer, ToolSchema):
-            problems.append(Problem(file=path, line=max(answer.line, 1), message=answer.message))
-        elif answer.name in entries:
-            message = f"tool {answer.name!r} is defined in {entries[answer.name].path} too"
-            problems.append(Problem(file=path, line=1, message=message))
+            found.problems.append(Problem(file=path, line=max(answer.line, 1), message=answer.message))
         else:
-            entries[answer.name] = ToolEntry(source=digest_bytes(snapshot.files[path]), path=path, schema_=answer)
-    return entries, problems
+            data = snapshot.files[path]
+            found.add(ToolEntry(source=digest_bytes(data), path=path, schema_=answer), data)
+    declared, problems = declared_tools(snapshot)
+    found.problems += problems
+    for tool in declared:
+        found.add(tool.entry, tool.source, tool.line)
+    return found
 
 
 def compile_manifest(
@@ -89,7 +115,8 @@ def compile_manifest(
     description = describe(root, cache=settings.state_folder / "cache", graph_check=graph_check)
     if description.content != snapshot.digest_of_folders(CODE_FOLDERS):
         raise Conflict("the project's files changed while they were read", next_step="try again")
-    tools, problems = compile_tools(snapshot, compiler)
+    compiled = compile_tools(snapshot, compiler)
+    tools, problems = compiled.entries, list(compiled.problems)
     problems += [*snapshot.problems, *description.problems, *_unknown(snapshot, description, tools)]
     if problems:
         raise ProjectError(
@@ -98,8 +125,8 @@ def compile_manifest(
             next_step="run interlock check",
         )
     keep = _Keeper(blobs)
-    for tool in tools.values():
-        keep(snapshot.files[tool.path])
+    for source in compiled.sources.values():
+        keep(source)
     manifest = Manifest(
         project=settings.name,
         engine=interlock.__version__,

@@ -40,6 +40,14 @@ class Snapshot:
             [[p, digest_bytes(self.files[p])] for p in sorted(self.files) if p.split("/")[0] in folders]
         )
 
+    def declared(self) -> dict[str, str]:
+        """Name → path of each `tools/NAME.yaml`, in order."""
+        return {
+            PurePosixPath(path).stem: path
+            for path in sorted(self.files)
+            if re.fullmatch(r"tools/[a-z][a-z0-9_]*\.yaml", path)
+        }
+
     def modules(self, folder: str) -> dict[str, str]:
         """Name → path of each `folder/NAME.py`, in order."""
         return {
@@ -94,6 +102,8 @@ def _names(files: Mapping[str, bytes]) -> Iterator[Problem]:
     seen: dict[str, str] = {}
     for path in sorted(files):
         folder, _, rest = path.partition("/")
+        if folder == "tools" and rest.endswith(".yml"):
+            yield Problem(file=path, line=1, message=f"a declared tool is a .yaml file; name it {rest[:-4]}.yaml")
         if not path.endswith(".py"):
             continue
         if rest.split("/")[-1] == "__init__.py":

@@ -89,7 +89,7 @@ def _compiler(settings: Settings, found: dict[str, ToolSchema] | None = None) ->
 
 
 def _references(bundle: Bundle, schemas: Mapping[str, ToolSchema], known: KnownNames) -> Iterable[Any]:
-    tools = {**schemas, **{name: built_in(name).schema_ for name in BUILT_IN_TOOLS}}
+    tools = {**schemas, **known.declared, **{name: built_in(name).schema_ for name in BUILT_IN_TOOLS}}
     images = {profile.image for profile in bundle.profiles.values()}
     return check_references(bundle, agents=known.agents, tools=tools, images=images, workflows=known.workflows)
 

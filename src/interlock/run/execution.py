@@ -14,6 +14,7 @@ from interlock.definitions import ToolEntry
 from interlock.digest import canonical, parse
 from interlock.errors import InvalidInput, SandboxUnavailable
 from interlock.run.contracts import ExecuteOutput
+from interlock.run.fitting import fitted
 from interlock.run.obligations import redacted
 from interlock.run.observing import CallObserver
 from interlock.run.receipt import Receipt
@@ -78,7 +79,8 @@ class Execution:
 
     async def _recorded(self, result: SandboxResult) -> ExecuteOutput:
         # What ran is on record, even if the call is cancelled in this moment.
-        return await to_its_end(self._complete, self.profile, self._tree(), result)
+        tree = self._tree()
+        return await to_its_end(self._complete, self.profile, tree, fitted(self.entry, result, tree))
 
     def _observer(self) -> CallObserver:
         observer = CallObserver(self.executor.ledger, self.call.call_id, self.attempt, self.decision.obligations)

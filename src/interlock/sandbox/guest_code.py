@@ -13,7 +13,7 @@ from interlock.types import Digest
 def guest_code() -> dict[str, bytes]:
     """Path under /opt/interlock → content."""
     folder = Path(guest.__file__).parent
-    code = {f"guest/{path.name}": path.read_bytes() for path in sorted(folder.glob("*.py"))}
+    code = {f"guest/{path.relative_to(folder)}": path.read_bytes() for path in sorted(folder.rglob("*.py"))}
     # The folder is started as a program, which needs this file at its top.
     code["__main__.py"] = code.pop("guest/__main__.py")
     code["interlock.py"] = Path(tool.__code__.co_filename).read_bytes()

@@ -42,22 +42,16 @@ def surroundings(own: Settings) -> tuple[Surroundings, list[Problem]]:
 
 
 def _tools(own: Settings, snapshot: Snapshot) -> tuple[dict[str, ToolSchema], dict[str, str], list[Problem]]:
-    from pathlib import PurePosixPath
+    from functools import partial
 
-    from interlock.definitions import ToolSchema
     from interlock.policy import Problem
-    from interlock.sandbox import compile_tools
+    from interlock.project import compile_tools
+    from interlock.sandbox import compile_tools as compiler
 
-    paths = {PurePosixPath(path).name: path for path in snapshot.modules("tools").values()}
-    sources = {name: snapshot.files[path] for name, path in paths.items()}
-    answers = compile_tools(sources, own, own.state_folder / "cache" / "tools") if sources else {}
-    schemas = {a.name: (a, f"{paths[name]}:1") for name, a in answers.items() if isinstance(a, ToolSchema)}
-    problems = [
-        Problem(f"{paths[name]}:{max(answer.line, 1)}", answer.message, "bad-project")
-        for name, answer in answers.items()
-        if not isinstance(answer, ToolSchema)
-    ]
-    return {n: s for n, (s, _) in schemas.items()}, {n: place for n, (_, place) in schemas.items()}, problems
+    cache = own.state_folder / "cache" / "tools"
+    found = compile_tools(snapshot, partial(compiler, settings=own, cache=cache))
+    problems = [Problem(f"{one.file}:{one.line}", one.message, "bad-project") for one in found.problems]
+    return {name: entry.schema_ for name, entry in found.entries.items()}, found.places, problems
 
 
 def _agents(snapshot: Snapshot, description: ProjectDescription) -> dict[str, dict[str, str]]:

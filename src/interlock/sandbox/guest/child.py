@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from . import confine, contract, invoke, loading, relay
 
@@ -98,12 +98,18 @@ def _clipped(text: str) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def run_tool(source: bytes, path: str, tool: str, arguments: bytes) -> Callable[[], bytes]:
-    """The body of a tool call."""
+def run_tool(source: bytes, head: dict[str, Any], arguments: bytes) -> Callable[[], bytes]:
+    """The body of a tool call.
+
+    Args:
+        source: the tool's source: Python, or a definition.
+        head: what the host says of the call: `path`, `tool`, `tool_kind`, `output_bytes`, `time_s`.
+        arguments: JSON.
+    """
 
     def body() -> bytes:
         os.chdir("/workspace")
-        return invoke.invoke(invoke.resolve(source, path, tool), json.loads(arguments), path)
+        return invoke.carry_out(source, head, json.loads(arguments))
 
     return body
 

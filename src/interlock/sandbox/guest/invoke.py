@@ -8,13 +8,13 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
+from . import kinds
 from .annotations import AnnotationProblem
+from .failure import ToolError
 from .loading import SourceProblem, find, load, short_traceback
 from .values import ValueProblem, decode, encode
 
-
-class ToolError(Exception):
-    """The call failed; the message is for the model to read."""
+__all__ = ["ToolError", "carry_out", "invoke", "resolve"]
 
 
 def resolve(source: bytes, path: str, name: str) -> Callable[..., Any]:
@@ -28,6 +28,23 @@ def resolve(source: bytes, path: str, name: str) -> Callable[..., Any]:
     except SourceProblem as error:
         cause = error.__cause__
         raise ToolError(short_traceback(cause, path) if cause else f"{path}:{error.line}: {error}") from error
+
+
+def carry_out(source: bytes, head: dict[str, Any], arguments: dict[str, Any]) -> bytes:
+    """Run a tool of any kind; returns its value as JSON.
+
+    Args:
+        source: Python source, or a definition.
+        head: what the host says of the call: `path`, `tool`, `tool_kind`, `output_bytes`, `time_s`.
+        arguments: by name.
+
+    Raises:
+        ToolError: it failed.
+    """
+    path, kind = head["path"], head.get("tool_kind", "python")
+    if kind == "python":
+        return invoke(resolve(source, path, head["tool"]), arguments, path)
+    return kinds.carry_out(kind, source, arguments, kinds.Room(head["output_bytes"], head["time_s"]))
 
 
 def invoke(function: Callable[..., Any], arguments: dict[str, Any], path: str) -> bytes:

@@ -1,0 +1,35 @@
+"""A declared tool's result, held against its result schema: nothing in the sandbox is believed to have done so."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
+
+from interlock.definitions import ToolEntry
+from interlock.digest import parse
+from interlock.sandbox import SandboxResult
+from interlock.types.workspace import Tree
+
+_SHOWN: Final = 500
+
+
+def fitted(entry: ToolEntry, result: SandboxResult, before: Tree) -> SandboxResult:
+    """The result; or an error, where a good end's value does not fit the tool's schema.
+
+    Args:
+        entry: the tool as the run pins it.
+        result: how its call ended.
+        before: the files that it started from; a call that failed changes none.
+
+    A Python tool's value is made from its annotations, which may be wider than JSON Schema can say; it stays.
+    """
+    if result.value is None or entry.kind == "python" or not entry.schema_.result:
+        return result
+    wrong = best_match(Draft202012Validator(entry.schema_.result).iter_errors(parse(result.value)))
+    if wrong is None:
+        return result
+    place = ".".join(str(part) for part in wrong.absolute_path) or "result"
+    said = f"it came to its end, and what it returned does not fit its schema: {place}: {wrong.message[:_SHOWN]}"
+    return result.model_copy(update={"status": "error", "value": None, "error": said, "workspace": before})
