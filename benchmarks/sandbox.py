@@ -145,13 +145,15 @@ def idle_memory(bench: Bench, name: str) -> float | None:
     return round(statistics.median(sizes), 1) if sizes else None
 
 
-def leaked(bench: Bench, name: str, look_from: int = 0) -> dict[str, Any]:
-    """What one call left and the next one found."""
-    mark = f"mark{time.time_ns()}"
+def leaked(bench: Bench, name: str) -> dict[str, Any]:
+    """What one call left, what the same caller's next call found of it, and what another caller's call found."""
+    arguments = {"mark": f"mark{time.time_ns()}"}
     worker = bench.workers[name]
-    planted = worker.ask("call", slot=0, function="plant", arguments={"mark": mark})["value"]
-    found = worker.ask("call", slot=look_from, function="look", arguments={"mark": mark})["value"]
-    return {"planted": planted, "found": found}
+    worker.ask("open", slots=2)
+    planted = worker.ask("call", slot=0, function="plant", arguments=arguments)["value"]
+    found = worker.ask("call", slot=0, function="look", arguments=arguments)["value"]
+    elsewhere = worker.ask("call", slot=1, function="look", arguments=arguments)["value"]
+    return {"planted": planted, "found": found, "found by another caller": elsewhere}
 
 
 def pace(bench: Bench, count: int) -> Figures:

@@ -24,6 +24,8 @@ def for_sdk(host: dict[str, Any]) -> dict[str, Any]:
     return {
         "user": f"{options.USER}:{options.USER}",
         "network_mode": host["NetworkMode"],
+        "dns": host["Dns"],
+        "dns_search": host["DnsSearch"],
         "read_only": host["ReadonlyRootfs"],
         "tmpfs": host["Tmpfs"],
         "cap_drop": host["CapDrop"],
@@ -57,6 +59,8 @@ def for_command_line(host: dict[str, Any]) -> list[str]:
         "--log-driver=none",
     ]
     flags += [f"--tmpfs={path}:{how}" for path, how in host["Tmpfs"].items()]
+    flags += [f"--dns={server}" for server in host["Dns"]]
+    flags += [f"--dns-search={domain}" for domain in host["DnsSearch"]]
     flags += [f"--cap-drop={name}" for name in host["CapDrop"]]
     flags += [f"--security-opt={option}" for option in host["SecurityOpt"]]
     flags += [f"--ulimit={one['Name']}={one['Soft']}:{one['Hard']}" for one in host["Ulimits"]]
@@ -74,6 +78,8 @@ def for_compose(host: dict[str, Any], image: str, labels: dict[str, str]) -> dic
         "labels": labels,
         "user": f"{options.USER}:{options.USER}",
         "network_mode": host["NetworkMode"],
+        "dns": host["Dns"],
+        "dns_search": host["DnsSearch"],
         "read_only": host["ReadonlyRootfs"],
         "tmpfs": [f"{path}:{how}" for path, how in host["Tmpfs"].items()],
         "cap_drop": host["CapDrop"],
@@ -99,14 +105,14 @@ def lacking(inspected: dict[str, Any], host: dict[str, Any]) -> list[str]:
     has = inspected["HostConfig"]
     holds = {
         "user 10001": inspected["Config"]["User"].split(":")[0] == str(options.USER),
-        "no network": has["NetworkMode"] == host["NetworkMode"],
-        "read-only root": has["ReadonlyRootfs"],
-        "workspace and /tmp in memory": set(host["Tmpfs"]) <= set(has["Tmpfs"] or {}),
-        "no capabilities": has["CapDrop"] == host["CapDrop"],
-        "no new privileges": set(host["SecurityOpt"]) <= set(has["SecurityOpt"] or []),
-        "memory limit, no swap": has["Memory"] == has["MemorySwap"] == host["Memory"],
-        "process limit": has["PidsLimit"] == host["PidsLimit"],
-        "processor quota": has["NanoCpus"] == host["NanoCpus"],
-        "nothing of the host inside": not has["Binds"] and not has["Mounts"],
+        "no network": has.get("NetworkMode") == host["NetworkMode"],
+        "read-only root": has.get("ReadonlyRootfs"),
+        "workspace and /tmp in memory": set(host["Tmpfs"]) <= set(has.get("Tmpfs") or {}),
+        "no capabilities": has.get("CapDrop") == host["CapDrop"],
+        "no new privileges": set(host["SecurityOpt"]) <= set(has.get("SecurityOpt") or []),
+        "memory limit, no swap": has.get("Memory") == has.get("MemorySwap") == host["Memory"],
+        "process limit": has.get("PidsLimit") == host["PidsLimit"],
+        "processor quota": has.get("NanoCpus") == host["NanoCpus"],
+        "nothing of the host inside": not has.get("Binds") and not inspected["Mounts"],
     }
     return [name for name, held in holds.items() if not held]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import os
@@ -13,6 +14,7 @@ import protocol
 import work
 
 from interlock.sandbox import DockerDriver, SandboxCall
+from interlock.sandbox.docker_driver import Ahead
 from interlock.sandbox.owner import own_id
 from interlock.scratch import ScratchBlobs
 from interlock.settings import Settings
@@ -21,7 +23,7 @@ from interlock.types import Profile
 MODES: dict[str, dict[str, Any]] = {
     "cold": {"warm_max": 0},
     "call": {"warm_min": 4, "warm_max": 4},
-    "run": {"reuse": "run", "warm_min": 1, "warm_max": 4},
+    "run": {"reuse": "run", "warm_min": 1, "warm_max": 1},
 }
 
 
@@ -34,6 +36,24 @@ class Interlock(protocol.Way):
         self._profile = Profile(**{**given["profile"], **MODES[given["mode"]]})
         self._blobs = ScratchBlobs()
         self._numbers = itertools.count()
+        self._runs = 0
+
+    async def open(self, slots: int) -> None:
+        await self._driver.prepare([Ahead(self._profile, self.given["image"])])
+        await self.settle()
+        if self._profile.reuse == "run":
+            # The first call of a run takes its container.
+            await asyncio.gather(*(self.call(slot, "add", {"numbers": []}) for slot in range(self._runs, slots)))
+            self._runs = slots
+
+    async def settle(self) -> None:
+        """Until used containers are gone and the pool is full."""
+        await self._driver.settled()
+        while True:
+            pools = (await self._driver.report()).pools
+            if all(pool.waiting >= pool.target and not pool.starting for pool in pools):
+                return
+            await asyncio.sleep(0.02)
 
     async def call(self, slot: int, function: str, arguments: dict[str, Any]) -> Any:
         run = f"bench-{os.getpid()}-{slot}"

@@ -61,6 +61,8 @@ class Pooled(_LlmSandbox):
     async def open(self, slots: int) -> None:
         # A pool a caller, so that a mark that one leaves is looked for in the same container.
         self._pools += [await asyncio.to_thread(self._pool) for _ in range(slots - len(self._pools))]
+        while len(self.containers()) < slots:
+            await asyncio.sleep(0.05)
 
     def _pool(self) -> Any:
         config = PoolConfig(min_pool_size=1, max_pool_size=1, exhaustion_strategy=ExhaustionStrategy.WAIT)
