@@ -141,3 +141,38 @@ def test_unknown_image_and_profile_are_found(load):
 def test_unknown_agent_in_a_group_is_found(load):
     found = problems(load(more="groups:\n  - {name: g, members: [agent:fixr]}\n"))
     assert found == ["permissions/more.yaml:2: group 'g': unknown agent 'agent:fixr' (did you mean 'fixer'?)"]
+
+
+KEY = "credentials:\n  - {name: tracker, source: 'env:T', hosts: api.example.org}\n"
+
+
+def test_way_out_for_a_reader_is_found(load, rule):
+    found = problems(load(rule(tool="read_file", egress="api.example.org")))
+    assert len(found) == 1
+    assert "tool 'read_file' a way out, which is declared as a reader" in found[0]
+
+
+def test_profile_with_a_way_out_for_a_reader_is_found(load, rule):
+    more = "profiles:\n  - {name: net, egress: [api.example.org]}\n"
+    assert "declared as a reader" in problems(load(rule(tool="read_file", profile="net"), more=more))[0]
+
+
+@pytest.mark.parametrize(
+    ("granted", "wrong"),
+    [
+        ({"egress": "api.example.org", "credentials": "tracker"}, ""),
+        ({"egress": "api.example.org"}, "'tracker', which the rule does not grant"),
+        ({"credentials": "tracker"}, "it may reach nothing"),
+    ],
+)
+def test_credential_that_would_be_missing_is_found(load, rule, granted, wrong):
+    files = {"file": tool("file", "publish").model_copy(update={"flow": "sink", "credentials": ("tracker",)})}
+    found = problems(load(rule(tool="file", **granted), more=KEY), tools=files)
+    assert [wrong in text for text in found] == ([True] if wrong else [])
+
+
+def test_unknown_credentials_are_found(load, refused, rule):
+    (said,) = refused(rules=rule(credentials="trackr"), more=KEY)
+    assert "unknown credential 'trackr' (did you mean 'tracker'?)" in said
+    files = {"file": tool("file", "publish").model_copy(update={"credentials": ("other",)})}
+    assert any("unknown credential 'other'" in text for text in problems(load(more=KEY), tools=files))

@@ -10,6 +10,7 @@ from interlock.policy.argument_types import condition_problem, find_argument
 from interlock.policy.bundle import Bundle
 from interlock.policy.compiled import CompiledRule
 from interlock.policy.conditions import Condition
+from interlock.policy.outflow import outflow_problems
 from interlock.policy.patterns import segments_match
 from interlock.policy.problems import Problem, did_you_mean
 from interlock.types.access import Flow
@@ -39,7 +40,7 @@ def check_references(
     for rule in bundle.rules:
         found = [
             *_agents(rule, agents),
-            *_tools(rule, tools),
+            *_tools(bundle, rule, tools),
             *_questions(rule, tools),
             *_attributes(bundle, rule, workflows),
         ]
@@ -121,7 +122,7 @@ def covered_tools(pattern: str, tools: Mapping[str, ToolSchema]) -> dict[str, To
     return {name: tool for name, tool in tools.items() if segments_match(segments, tuple(name.split(".")))}
 
 
-def _tools(rule: CompiledRule, tools: Mapping[str, ToolSchema]) -> Iterator[Coded]:
+def _tools(bundle: Bundle, rule: CompiledRule, tools: Mapping[str, ToolSchema]) -> Iterator[Coded]:
     covered: dict[str, ToolSchema] = {}
     for pattern in rule.rule.tool or ("**",):
         found = covered_tools(pattern, tools)
@@ -133,6 +134,7 @@ def _tools(rule: CompiledRule, tools: Mapping[str, ToolSchema]) -> Iterator[Code
         if action != "*" and action not in known:
             yield "unreachable-action", f"no covered tool has the action {action!r}{did_you_mean(action, known)}"
     acting = [tool for tool in covered.values() if "*" in rule.rule.action or tool.action in rule.rule.action]
+    yield from outflow_problems(bundle, rule, acting)
     for condition in rule.rule.when:
         for tool in acting:
             yield from _argument(rule, condition, tool)

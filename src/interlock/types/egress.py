@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import AwareDatetime, BeforeValidator, Field, StringConstraints
 
 from interlock.types.closed import Closed
 from interlock.types.names import Name
@@ -18,6 +18,11 @@ HostName = Annotated[str, StringConstraints(pattern=HOST_PATTERN, max_length=253
 Method = Annotated[str, StringConstraints(pattern=METHOD_PATTERN)]
 PathGlob = Annotated[str, StringConstraints(pattern=PATH_PATTERN, max_length=1024)]
 """A path without query: `*` within one segment, `**` over any number of them."""
+
+
+def _several(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
 
 Scheme = Literal["http", "https"]
 
@@ -47,8 +52,8 @@ class Credential(Closed):
     name: Name
     source: str
     """Where the executor reads it: `file:PATH`, `env:NAME`, `vault:PATH#FIELD`."""
-    hosts: tuple[HostName, ...] = Field(min_length=1)
-    """The only hosts that it is ever sent to."""
+    hosts: Annotated[tuple[HostName, ...], BeforeValidator(_several), Field(min_length=1)]
+    """The only hosts that it is ever sent to; one may stand alone."""
     header: str = Field(default="Authorization", pattern=r"^[A-Za-z0-9-]{1,64}$")
     template: str = Field(default="Bearer {secret}", max_length=256)
     """The header's value; `{secret}` stands for the secret."""
