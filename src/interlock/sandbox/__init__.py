@@ -1,6 +1,6 @@
 """The sandbox: one tool call in one container, and nothing out of it but the result."""
 
-from interlock.sandbox.call import Limit, SandboxCall, SandboxResult
+from interlock.sandbox.call import UNOBSERVED, Limit, Observer, SandboxCall, SandboxResult
 from interlock.sandbox.checks import Check
 from interlock.sandbox.cleaning import clean
 from interlock.sandbox.compiler import ToolProblem, compile_tools
@@ -12,14 +12,17 @@ from interlock.sandbox.images import build_image, image_id
 from interlock.sandbox.in_process import InProcessDriver
 from interlock.sandbox.report import PoolReport, SandboxReport
 from interlock.sandbox.runtimes import available_runtimes
+from interlock.sandbox.sbom import sbom_of
 
 __all__ = [
+    "UNOBSERVED",
     "Ahead",
     "Check",
     "DockerDriver",
     "Driver",
     "InProcessDriver",
     "Limit",
+    "Observer",
     "PoolReport",
     "SandboxCall",
     "SandboxReport",
@@ -32,5 +35,6 @@ __all__ = [
     "doctor",
     "image_id",
     "make_driver",
+    "sbom_of",
     "self_test",
 ]

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 import docker
 
-from interlock.errors import SandboxUnavailable
+from interlock.errors import InterlockError, InvalidInput, SandboxUnavailable
 from interlock.sandbox.engine import engine_errors
 
 _KEYRING: Final = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -21,6 +22,9 @@ _KEYRING: Final = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _TARGETS: Final = "$(ORIGIN)|$(COMPONENT)|$(RELEASE)|$(REPO_URI)"
 _LEFT_OUT: Final = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*")
 _BUILD_S: Final = 900
+_NO_PACKAGE: Final = re.compile(
+    r"Unable to locate package (\S+)|Package '?([^\s']+)'? has no installation|Version '.*' for '(\S+)' was not"
+)
 
 
 def sources() -> list[str]:
@@ -51,25 +55,64 @@ def codename() -> str:
 
 
 def build_base(
-    api: docker.APIClient, repository: str, tag: str, packages: list[str], say: Callable[[str], None]
+    api: docker.APIClient, repository: str, tag: str, packages: Mapping[str, str], say: Callable[[str], None]
 ) -> None:
     """Make a root of `packages` and import it as `repository:tag`.
 
+    Args:
+        api: the engine.
+        repository: name of the base images.
+        tag: of this one.
+        packages: each with the place that asks for it.
+        say: gets a line now and then.
+
     Raises:
+        InvalidInput: Debian has no such package; names the place.
         SandboxUnavailable: mmdebstrap is missing or failed; the end of its output is quoted.
     """
     if shutil.which("mmdebstrap") is None:
         next_step = "install it with `apt-get install mmdebstrap`, or set INTERLOCK_BASE_IMAGE to an image you have"
         raise SandboxUnavailable("mmdebstrap is not installed", next_step=next_step)
+    _check_known(packages)
     with tempfile.TemporaryDirectory(prefix="interlock-base-") as folder:
         tar = Path(folder) / "root.tar"
         say(f"building a base from Debian {codename()} packages: {', '.join(packages)}")
         excludes = [f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT]
         command = ["mmdebstrap", "--variant=apt", f"--include={','.join(packages)}", *excludes]
-        _run([*command, codename(), str(tar), *sources()], "build the base")
+        try:
+            _run([*command, codename(), str(tar), *sources()], "build the base")
+        except SandboxUnavailable as error:
+            raise _explained(error, packages) from error
         say(f"importing the base, {tar.stat().st_size // 2**20} MiB")
         with engine_errors():
             api.import_image_from_file(str(tar), repository=repository, tag=tag)
+
+
+def _check_known(packages: Mapping[str, str]) -> None:
+    """Ask APT first: mmdebstrap would take a minute to find out."""
+    names = {text.partition("=")[0]: place for text, place in packages.items()}
+    rows = _run(["apt-cache", "madison", *names], "look up the packages").splitlines()
+    known = {row.partition("|")[0].strip() for row in rows}
+    for name, place in names.items():
+        if name not in known:
+            raise _no_package(name, place)
+
+
+def _no_package(name: str, place: str) -> InvalidInput:
+    return InvalidInput(
+        f"{place}: Debian {codename()} main has no package {name!r}, or not in that version",
+        next_step=f"see `apt-cache policy {name}`; correct the line, or take it out",
+    )
+
+
+def _explained(error: SandboxUnavailable, packages: Mapping[str, str]) -> InterlockError:
+    """A package that Debian does not have is the list's fault, and not the engine's."""
+    missing = _NO_PACKAGE.search(error.reason)
+    if missing is None:
+        return error
+    name = next(filter(None, missing.groups()))
+    place = next((where for text, where in packages.items() if text.partition("=")[0] == name), "the image's list")
+    return _no_package(name, place)
 
 
 def _run(command: list[str], purpose: str) -> str:
