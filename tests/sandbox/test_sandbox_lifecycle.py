@@ -158,30 +158,6 @@ def test_owner_seen_from_elsewhere_is_not_dead():
     assert not is_dead(own_id())
 
 
-async def test_killed_executor_leaves_no_container(settings, image, left_of, make_call, tmp_path):
-    call = make_call(SLEEP, limits={"time_s": 300})
-    stored = tmp_path / "call.json"
-    stored.write_text(call.model_dump_json())
-    script = f"""
-import asyncio
-from pathlib import Path
-from interlock.sandbox import DockerDriver, SandboxCall
-from interlock.settings import Settings
-call = SandboxCall.model_validate_json(Path({str(stored)!r}).read_bytes())
-asyncio.run(DockerDriver(Settings(root={str(settings.root)!r})).run(call, None))
-"""
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", script)
-    await until_running(left_of, call.call_id)
-    await asyncio.sleep(0.5)
-    process.kill()
-    await process.wait()
-    for _ in range(100):
-        if not left_of(call.call_id):
-            break
-        await asyncio.sleep(0.05)
-    assert left_of(call.call_id) == []
-
-
 async def test_absent_engine_is_unavailable(settings, blobs, make_call, monkeypatch):
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
     driver = make_driver(settings)
@@ -247,7 +223,7 @@ async def test_open_door_runs_nothing(driver, blobs, make_call, left_of, monkeyp
 async def test_kill_during_start_is_cancelled(driver, blobs, make_call, left_of):
     call = make_call(SLEEP, limits={"time_s": 300})
     task = asyncio.create_task(driver.run(call, blobs))
-    await until_running(left_of, call.call_id)
+    await asyncio.sleep(0)
     await driver.kill(call.call_id)
     assert (await asyncio.wait_for(task, 10)).status == "cancelled"
     assert left_of(call.call_id) == []

@@ -78,9 +78,9 @@ class Sweep:
         labels, ident = row["Labels"], row["Id"]
         expires = labels.get(options.LABEL_EXPIRES, "0")
         if is_dead(labels[options.LABEL]):
-            dead_s = time.monotonic() - self._dead_since.setdefault(ident, time.monotonic())
+            seen = self._dead_since.setdefault(ident, time.monotonic())
             waits = any(name.startswith(f"/{IDLE_NAME}") for name in row["Names"] or ())
-            if waits or row["State"] != "running" or dead_s >= self._take_over_s:
+            if waits or row["State"] != "running" or time.monotonic() - seen >= self._take_over_s:
                 return "its executor is dead"
         if not expires.isdigit() or int(expires) < time.time():
             return "its time is up"

@@ -18,6 +18,7 @@ from interlock.sandbox.call import SandboxCall
 from interlock.sandbox.claiming import Claims
 from interlock.sandbox.cleaning import IDLE_NAME, Reaper
 from interlock.sandbox.container import Container
+from interlock.sandbox.egress import EgressProxy, standard_secrets
 from interlock.sandbox.engine import MAX_CALLS, connect, engine_errors
 from interlock.sandbox.lease import Leases
 from interlock.sandbox.pool import MAX_WAIT_S, Bounds, Pool
@@ -27,7 +28,7 @@ from interlock.sandbox.report import PoolReport, SandboxReport
 from interlock.sandbox.running import Running
 from interlock.sandbox.self_test import require_test
 from interlock.sandbox.shape import Shape
-from interlock.sandbox.way_out_folder import make_folder
+from interlock.sandbox.way_out_folder import folder_for
 from interlock.settings import Settings
 from interlock.types import Profile
 
@@ -55,6 +56,7 @@ class Fleet:
     """Starts, keeps and removes containers. Threads of the driver call it."""
 
     def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._lock = threading.RLock()
         self._pools: dict[Shape, Pool] = {}
         self._asked_for: set[Shape] = set()
@@ -88,6 +90,16 @@ class Fleet:
             info = self.api.info()
         return str(info.get("ID", "")), bool(info.get("CgroupVersion", "1") == "1")
 
+    @cached_property
+    def _egress(self) -> EgressProxy:
+        return EgressProxy(standard_secrets(self._settings.root))
+
+    @property
+    def egress(self) -> EgressProxy:
+        """The way out of all calls of this executor."""
+        with self._lock:
+            return self._egress
+
     def prepare(self, wanted: Sequence[Ahead]) -> None:
         """Keep these ready, within their profiles' bounds; close the pools of all other shapes."""
         bounds = {one.shape: Bounds(one.profile.warm_min, one.profile.warm_max) for one in wanted}
@@ -114,16 +126,16 @@ class Fleet:
     def _start(self, shape: Shape) -> Container:
         engine, cgroup_v1 = self._engine
         require_test(self.api, engine, shape)
-        folder = make_folder() if shape.way_out else None
-        container = Container.open(
-            self.api,
-            shape.limits,
-            image=shape.image,
-            name=IDLE_NAME + secrets.token_hex(16),
-            cgroup_v1=cgroup_v1,
-            waits_s=MAX_WAIT_S + shape.lives_s,
-            way_out=folder,
-        )
+        with engine_errors(), folder_for(shape.way_out) as folder:
+            container = Container.open(
+                self.api,
+                shape.limits,
+                image=shape.image,
+                name=IDLE_NAME + secrets.token_hex(16),
+                cgroup_v1=cgroup_v1,
+                waits_s=MAX_WAIT_S + shape.lives_s,
+                way_out=folder,
+            )
         self.pulse.add(container.stream)
         return container
 

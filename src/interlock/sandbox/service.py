@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
+from interlock.errors import SandboxUnavailable
 from interlock.sandbox.call import Observer, SandboxCall
 from interlock.sandbox.claiming import Held
 from interlock.sandbox.fleet import Fleet
@@ -34,7 +35,7 @@ def serve(
         stream = container.stream
         stream.cap = stream.received + outcome.total_cap
         stream.deadline = time.monotonic() + START_S
-        with _way_out(call, held, observer) as records:
+        with _way_out(fleet, call, held, observer) as records:
             outcome.follow(stream, arguments)
         outcome.explain_death(stopped=running.stopped, out_of_memory=lambda: container.out_of_memory(since))
     finally:
@@ -45,5 +46,14 @@ def serve(
 
 
 @contextmanager
-def _way_out(call: SandboxCall, held: Held, observer: Observer) -> Iterator[list[EgressRecord]]:
-    yield []
+def _way_out(fleet: Fleet, call: SandboxCall, held: Held, observer: Observer) -> Iterator[list[EgressRecord]]:
+    """The socket, where the policy gave the call one: bound for this call, gone with it."""
+    if call.way_out is None or held.container.way_out is None:
+        yield []
+        return
+    with ExitStack() as stack:
+        try:
+            records = stack.enter_context(fleet.egress.open(held.container.way_out, call.way_out, observer))
+        except OSError as error:
+            raise SandboxUnavailable(f"the call's way out cannot be opened: {error}") from error
+        yield records

@@ -23,6 +23,7 @@ from interlock.sandbox.outcome import Outcome
 from interlock.sandbox.owner import own_id
 from interlock.sandbox.running import Running
 from interlock.sandbox.stream import DeadlinePassed, OverCap, StreamEnded
+from interlock.sandbox.way_out_folder import remove_folder
 
 _ANSWER_S: Final = 10
 
@@ -42,6 +43,7 @@ def take_over(fleet: Fleet, call: SandboxCall, outcome: Outcome, running: Runnin
         with _alone(api, found, name):
             followed = _follow(fleet, found, call, outcome, running) if found["State"]["Running"] else False
             remove(api, found["Id"])
+            remove_folder(found["Config"]["Labels"].get(options.LABEL_WAY_OUT, ""))
     if not followed:
         return None
     return outcome.result(image=found["Image"], started_at=started_at, ended_at=datetime.now(UTC), start="resumed")

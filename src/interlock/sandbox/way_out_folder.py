@@ -6,8 +6,12 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
+
+from interlock.errors import SandboxUnavailable
 
 _YOUNG_S: Final = 60
 """A folder may be older than its container by the time that starting one takes."""
@@ -32,6 +36,33 @@ def make_folder() -> Path:
     folder = Path(tempfile.mkdtemp(dir=above))
     folder.chmod(0o711)
     return folder
+
+
+@contextmanager
+def folder_for(way_out: bool) -> Iterator[Path | None]:
+    """A new folder if there is to be a way out; removed again if the container that was to see it does not start.
+
+    Raises:
+        SandboxUnavailable: it cannot be made.
+    """
+    if not way_out:
+        yield None
+        return
+    try:
+        folder = make_folder()
+    except OSError as error:
+        raise SandboxUnavailable(f"no folder for the way out: {error}") from error
+    try:
+        yield folder
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def remove_folder(path: str) -> None:
+    """Remove the folder that a label names, if it is one of ours."""
+    if path and Path(path).parent == parent():
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def remove_orphans(used: set[str]) -> list[str]:
