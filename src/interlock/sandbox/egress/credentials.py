@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -38,9 +39,11 @@ def chosen(credentials: Sequence[Credential], target: Target) -> Credential | No
 class Secrets:
     """Reads secrets through providers and keeps each for half a minute."""
 
-    def __init__(self, providers: Mapping[str, SecretProvider]) -> None:
+    def __init__(
+        self, providers: Mapping[str, SecretProvider], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._providers = dict(providers)
-        self._kept: TTLCache[str, SecretStr] = TTLCache(_MOST, _KEPT_S)
+        self._kept: TTLCache[str, SecretStr] = TTLCache(_MOST, _KEPT_S, timer=clock)
         self._lock = threading.Lock()
 
     def read(self, credential: Credential) -> SecretStr:

@@ -79,9 +79,16 @@ class EgressProxy:
             journal=Journal(observer, self._caps.requests),
             authority=CertificateAuthority(hosts or ["invalid"]),
         )
+        failure: BaseException | None = None
         with _listening(directory, way.authority.pem) as listening, self._portal as portal:
             with portal.wrap_async_context_manager(way.serving(listening)):
-                yield way.journal.records
+                try:
+                    yield way.journal.records
+                except BaseException as error:
+                    # Raised through the connections' group, it would come out as an exception group.
+                    failure = error
+        if failure is not None:
+            raise failure
 
 
 @contextmanager
