@@ -17,7 +17,7 @@ EXPECTED = {
     "compile", "policy check", "policy lint", "policy fmt", "policy show", "policy schema", "policy test",
     "policy mutate", "policy explain", "policy can", "policy who", "policy diff", "policy impact", "policy shadow",
     "policy suggest", "policy proposals", "policy review", "policy notices",
-    "policy sign", "policy status", "agent list", "agent graph", "tool list", "tool call",
+    "policy sign", "policy status", "agent list", "agent graph", "tool list", "tool call", "tool discover",
     "sandbox build", "sandbox doctor", "sandbox clean", "sandbox pool", "keys create",
 }  # fmt: skip
 

@@ -32,6 +32,7 @@ from interlock.cli import (
     say,
     tool,
     tool_call,
+    tool_discover,
     worker,
 )
 from interlock.cli.options import JSON_WANTED
@@ -100,6 +101,7 @@ app.add_typer(policy.app, name="policy")
 app.add_typer(agent.app, name="agent")
 app.add_typer(tool.app, name="tool")
 tool_call.add_to(tool.app)
+tool_discover.add_to(tool.app)
 app.add_typer(sandbox.app, name="sandbox")
 sandbox_pool.add_to(sandbox.app)
 app.add_typer(keys.app, name="keys")
