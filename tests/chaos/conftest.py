@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import docker
+import docker.errors
 import orjson
 import psutil
 import pytest
@@ -22,6 +23,7 @@ from support.scenario import Tool, add_agent, call, playbook
 from interlock.audit import Ledger, SqlBlobs
 from interlock.digest import parse
 from interlock.events import Event
+from interlock.sandbox.claiming import container_name
 from interlock.types import Tree
 
 SLEEP_S = 3
@@ -139,8 +141,17 @@ class Chaos:
         return str(told.json["run"])
 
     def containers(self, *runs: str) -> list[str]:
-        rows = self.engine.containers(all=True, filters={"label": "interlock.run"})
-        return [row["Labels"]["interlock.call"] for row in rows if row["Labels"]["interlock.run"] in runs]
+        """The calls of these runs that have a container."""
+        with contextlib.closing(self.ledger()) as ledger:
+            calls = {f"/{container_name(row.call_id)}": row.call_id for run in runs for row in ledger.calls(run)}
+        rows = self.engine.containers(all=True, filters={"label": "interlock.sandbox"})
+        return [calls[name] for row in rows for name in row["Names"] or () if name in calls]
+
+    def lose(self, *runs: str) -> None:
+        """Their calls' containers are gone at once, with what they did."""
+        for call_id in self.containers(*runs):
+            with contextlib.suppress(docker.errors.NotFound):
+                self.engine.remove_container(container_name(call_id), force=True)
 
     def in_call(self, *runs: str) -> None:
         """Wait until each run has a call in a container."""

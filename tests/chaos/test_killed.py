@@ -24,6 +24,18 @@ def test_call_outlives_a_kill(running, victim):
     assert begun == ([1] if victim == "graph" else [2])
 
 
+def test_result_of_a_killed_executor_is_recovered(running):
+    """What acts on the outside world is not repeated, and nobody need be asked: its container still has the result."""
+    (run,) = running.start("payer")
+    running.in_call(run)
+    running.kill("executor")
+    running.finished(run)
+    assert running.outputs(run) == ["paid ten"]
+    (finished,) = running.events(run, "call.finished")
+    assert finished.start == "resumed"
+    assert running.events(run, "call.unknown") == []
+
+
 @pytest.mark.parametrize("victim", [*VICTIMS, "temporal"])
 def test_approval_outlives_a_kill(running, victim):
     (run,) = running.start("publisher")
@@ -44,6 +56,7 @@ def test_person_settles_an_unknown_call(running):
     again, done, failed = runs = running.start("payer", "payer", "payer")
     running.in_call(*runs)
     running.kill("executor")
+    running.lose(*runs)
     requests = {run: running.cli.waiting(run) for run in runs}
     assert [running.attempts(run) for run in runs] == [[1], [1], [1]]
     assert "It may have happened already" in running.cli.ok("approval", "show", requests[again]).out
@@ -64,6 +77,7 @@ def test_unknown_call_is_not_settled_by_its_requester(running):
     (run,) = running.start("payer")
     running.in_call(run)
     running.kill("executor")
+    running.lose(run)
     request = running.cli.waiting(run)
     told = running.cli("approval", "approve", request, "--as", "user:alice")
     assert told.code == 1

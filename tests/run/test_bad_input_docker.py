@@ -15,6 +15,7 @@ from interlock.events import CallFinished
 from interlock.run.receipt import Receipt
 from interlock.run.replay import fetch_history, replay
 from interlock.sandbox import DockerDriver, build_image
+from interlock.sandbox.claiming import container_name
 from interlock.signing import load_verifier
 
 pytestmark = [pytest.mark.docker, pytest.mark.temporal]
@@ -50,8 +51,9 @@ async def runtime(temporal_address: str, tmp_path_factory: pytest.TempPathFactor
 def containers(run: str) -> list[Any]:
     api = docker.APIClient(**docker.utils.kwargs_from_env(), version="auto")
     try:
-        found: list[Any] = api.containers(all=True, filters={"label": f"interlock.run={run}"})
-        return found
+        names = {f"/{container_name(f'{run}:c{number}')}" for number in range(1, 10)}
+        rows: list[Any] = api.containers(all=True, filters={"label": "interlock.sandbox"})
+        return [row for row in rows if names & set(row["Names"] or ())]
     finally:
         api.close()
 
@@ -63,7 +65,7 @@ async def ended(runtime: Runtime, run: str) -> Any:
         run, runtime.settings, runtime.ledger, runtime.blobs, history=history, content=runtime.content
     )
     assert verdict.verified, verdict.differences
-    assert containers(run) == []
+    await eventually(lambda: not containers(run))
     return outcome
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -71,9 +71,18 @@ class Execution:
         """Run, store, sign."""
         return await self._recorded(await self._sandboxed(self.profile, self._tree()))
 
-    async def resume(self) -> ExecuteOutput | None:
-        """Take over what an earlier attempt left running, store, sign; None if it left nothing."""
-        call, observer = self._sandbox_call(self.profile, self._tree()), self._observer()
+    async def resume(self, retake: Callable[[], int]) -> ExecuteOutput | None:
+        """Take over what an earlier attempt left running, store, sign; None if it left nothing.
+
+        Raises:
+            Unreachable: another executor was quicker.
+        """
+
+        def fence() -> None:
+            # From here on whoever was taken for dead, and may be alive, can no longer say how the call ended.
+            self.attempt = retake()
+
+        call, observer = self._sandbox_call(self.profile, self._tree()), self._observer(fence)
         found = await self.executor.driver.resume(call, self.executor.blobs, observer)
         return None if found is None else await self._recorded(found)
 
@@ -82,8 +91,9 @@ class Execution:
         tree = self._tree()
         return await to_its_end(self._complete, self.profile, tree, fitted(self.entry, result, tree))
 
-    def _observer(self) -> CallObserver:
-        observer = CallObserver(self.executor.ledger, self.call.call_id, self.attempt, self.decision.obligations)
+    def _observer(self, taking: Callable[[], None] = lambda: None) -> CallObserver:
+        obliged = self.decision.obligations
+        observer = CallObserver(self.executor.ledger, self.call.call_id, self.attempt, obliged, taking)
         self.live.observer = observer
         return observer
 

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
@@ -261,9 +262,8 @@ class Executor:
         that its outcome is unknown, which people settle."""
         call, decision = request.call, execution.decision
         if reserved.executor != self.name:
-            # First, so that the one who was taken for dead, and may be alive, can no longer say how it ended.
-            execution.attempt = await asyncio.to_thread(self._retake, call.call_id, reserved, [])
-            if (found := await execution.resume()) is not None:
+            retake = partial(self._retake, call.call_id, reserved, [])
+            if (found := await execution.resume(retake)) is not None:
                 return found
             reserved = replace(reserved, attempt=execution.attempt)
         # Whatever is decided now, an earlier attempt that still runs must not act after it.

@@ -4,6 +4,7 @@ newest output can be looked at while the call runs."""
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Final, Literal
 
 from interlock.audit import Ledger
@@ -17,9 +18,11 @@ LIVE_BYTES: Final = 8 * 1024
 class CallObserver:
     """Sees one attempt at a call. See `Observer`."""
 
-    def __init__(self, ledger: Ledger, call_id: str, attempt: int, obligations: Obligations) -> None:
+    def __init__(
+        self, ledger: Ledger, call_id: str, attempt: int, obligations: Obligations, taking: Callable[[], None]
+    ) -> None:
         self._ledger = ledger
-        self._call_id, self._attempt = call_id, attempt
+        self._call_id, self._attempt, self._taking = call_id, attempt, taking
         # A pattern may match across what is printed now and what comes next, so nothing is shown before the end.
         self._withheld = bool(obligations.redact)
         self._lock = threading.Lock()
@@ -41,6 +44,10 @@ class CallObserver:
             LedgerUnavailable: it is not on record, so it does not leave.
         """
         self._ledger.leaving(self._call_id, record.model_copy(update={"attempt": self._attempt}))
+
+    def taking(self) -> None:
+        """What an earlier attempt left is about to be taken over."""
+        self._taking()
 
     def live(self) -> dict[str, str | int | bool]:
         """What a heartbeat tells: bytes printed so far, and the newest of them."""

@@ -92,6 +92,10 @@ class Observer(Protocol):
         """A request is about to leave, or was refused. If this raises, the request does not leave."""
         ...
 
+    def taking(self) -> None:
+        """The container of an earlier attempt was found and is about to be taken over; if this raises, it is not."""
+        ...
+
 
 class Unobserved:
     """Nobody watches."""
@@ -101,6 +105,9 @@ class Unobserved:
 
     def leaving(self, record: EgressRecord) -> None:
         """See `Observer.leaving`."""
+
+    def taking(self) -> None:
+        """See `Observer.taking`."""
 
 
 UNOBSERVED: Final = Unobserved()

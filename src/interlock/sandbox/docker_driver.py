@@ -49,7 +49,8 @@ class DockerDriver:
     ) -> SandboxResult | None:
         """See `Driver.resume`."""
         return await self._stoppable(
-            call.call_id, lambda running: take_over(self._fleet, call, Outcome(call, blobs, observer), running)
+            call.call_id,
+            lambda running: take_over(self._fleet, call, Outcome(call, blobs, observer), running, observer),
         )
 
     async def _stoppable(self, call_id: str, work: Callable[[Running], _T]) -> _T:

@@ -13,7 +13,7 @@ import docker
 import docker.errors
 
 from interlock.sandbox import options, replies
-from interlock.sandbox.call import SandboxCall, SandboxResult
+from interlock.sandbox.call import UNOBSERVED, Observer, SandboxCall, SandboxResult
 from interlock.sandbox.claiming import container_name
 from interlock.sandbox.container import Container, Gone, conflict, remove
 from interlock.sandbox.engine import engine_errors
@@ -28,7 +28,9 @@ from interlock.sandbox.way_out_folder import remove_folder
 _ANSWER_S: Final = 10
 
 
-def take_over(fleet: Fleet, call: SandboxCall, outcome: Outcome, running: Running) -> SandboxResult | None:
+def take_over(
+    fleet: Fleet, call: SandboxCall, outcome: Outcome, running: Running, observer: Observer = UNOBSERVED
+) -> SandboxResult | None:
     """The result of a call that another process sent; None if nothing of it is left. Its container is gone then.
 
     Raises:
@@ -41,7 +43,10 @@ def take_over(fleet: Fleet, call: SandboxCall, outcome: Outcome, running: Runnin
         if found is None:
             return None
         with _alone(api, found, name):
-            followed = _follow(fleet, found, call, outcome, running) if found["State"]["Running"] else False
+            followed = False
+            if found["State"]["Running"]:
+                observer.taking()
+                followed = _follow(fleet, found, call, outcome, running)
             remove(api, found["Id"])
             remove_folder(found["Config"]["Labels"].get(options.LABEL_WAY_OUT, ""))
     if not followed:
