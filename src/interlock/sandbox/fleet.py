@@ -26,7 +26,7 @@ from interlock.sandbox.pulse import Pulse
 from interlock.sandbox.removal import Removal
 from interlock.sandbox.report import PoolReport, SandboxReport
 from interlock.sandbox.running import Running
-from interlock.sandbox.self_test import require_test
+from interlock.sandbox.self_testing import require_test
 from interlock.sandbox.shape import Shape
 from interlock.sandbox.way_out_folder import folder_for
 from interlock.settings import Settings
