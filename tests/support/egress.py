@@ -115,6 +115,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.server.released.wait(20)  # type: ignore[attr-defined]
         self.close_connection = True
 
+    def _files(self, seen: Seen) -> None:
+        path = self.server.folder / seen.path.split("?")[0].removeprefix("/files/")  # type: ignore[attr-defined]
+        self._whole(path.read_bytes()) if path.is_file() else self._whole(b"", 404)
+
     def _broken(self, seen: Seen) -> None:
         self.send_response(200)
         self.send_header("Content-Length", "100")
@@ -140,6 +144,8 @@ class Service:
     port: int
     seen: list[Seen]
     authority: CertificateAuthority | None
+    released: threading.Event = field(default_factory=threading.Event)
+    """Ends what `/mute` waits for."""
 
     @property
     def scheme(self) -> str:
@@ -154,10 +160,10 @@ class Service:
 
 
 @contextmanager
-def service(*, tls: bool = False, address: str = "127.0.0.1") -> Iterator[Service]:
-    """A server that answers by path; with TLS, of an authority of its own."""
+def service(*, tls: bool = False, address: str = "127.0.0.1", folder: Path | None = None) -> Iterator[Service]:
+    """A server that answers by path; with TLS, of an authority of its own; with `/files/` as in `folder`."""
     server = _Server((address, 0), _Handler)
-    server.seen, server.released = [], threading.Event()  # type: ignore[attr-defined]
+    server.seen, server.released, server.folder = [], threading.Event(), folder  # type: ignore[attr-defined]
     authority = CertificateAuthority(["test", "localhost"]) if tls else None
     if authority:
         context = authority.context(HOST, lambda _: True)
@@ -166,7 +172,7 @@ def service(*, tls: bool = False, address: str = "127.0.0.1") -> Iterator[Servic
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
-        yield Service(server.server_port, server.seen, authority)  # type: ignore[attr-defined]
+        yield Service(server.server_port, server.seen, authority, server.released)  # type: ignore[attr-defined]
     finally:
         server.released.set()  # type: ignore[attr-defined]
         server.shutdown()
