@@ -44,7 +44,12 @@ def _create(api: docker.APIClient, image: str, command: list[str]) -> str:
         user=f"{options.USER}:{options.USER}",
         labels={options.LABEL: own_id(), options.LABEL_EXPIRES: str(int(time.time()) + _LIFETIME_S)},
         host_config=api.create_host_config(
-            network_mode="none", mem_limit="256m", pids_limit=64, cap_drop=["ALL"], read_only=True
+            network_mode="none",
+            mem_limit="256m",
+            pids_limit=64,
+            cap_drop=["ALL"],
+            security_opt=["no-new-privileges:true"],
+            read_only=True,
         ),
         use_config_proxy=False,
     )
