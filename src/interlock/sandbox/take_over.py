@@ -73,10 +73,19 @@ def _alone(api: docker.APIClient, found: dict[str, Any], name: str) -> Iterator[
         options.LABEL_HOLDS: found["Id"],
         options.LABEL_EXPIRES: found["Config"]["Labels"].get(options.LABEL_EXPIRES, "0"),
     }
-    host = api.create_host_config(network_mode="none")
+    # Never started, and of the only shape that a proxy before the engine's socket lets through.
+    host = api.create_host_config(
+        network_mode="none", cap_drop=["ALL"], security_opt=["no-new-privileges:true"], read_only=True
+    )
+    user = f"{options.USER}:{options.USER}"
     try:
         made = api.create_container(
-            found["Image"], name=f"{name}-taken", labels=labels, host_config=host, use_config_proxy=False
+            found["Image"],
+            name=f"{name}-taken",
+            user=user,
+            labels=labels,
+            host_config=host,
+            use_config_proxy=False,
         )
     except docker.errors.APIError as error:
         if error.status_code == 409:
