@@ -124,7 +124,8 @@ class Container:
             self.stream.deadline, self.stream.cap = time.monotonic() + START_S, _START_CAP
             reply, _ = read_reply(self.stream)
             if not isinstance(reply, Ready):
-                raise SandboxUnavailable(f"the runner refused to serve: {getattr(reply, 'error', reply)}")
+                reason = f"the runner refused to serve: {getattr(reply, 'error', reply.kind)!r}"
+                raise SandboxUnavailable(reason, next_step="see `interlock sandbox doctor`")
             self._check(reply, profile)
         except (StreamEnded, DeadlinePassed, OverCap, frames.FrameError) as error:
             reason = f"the sandbox did not start: {error}. {self.stream.stderr}".strip()
