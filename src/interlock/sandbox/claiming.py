@@ -93,7 +93,7 @@ class Claims:
             lease.container.claim(container_name(call.call_id), call.call_id, lifetime_s)
         except (Gone, Conflict) as error:
             self._leases.end(lease)
-            self._removal.now(lease.container)
+            self._removal.wait(lease.container)
             if isinstance(error, Conflict):
                 raise
             return False
@@ -115,8 +115,9 @@ class Claims:
                 pool.give_back(container)
                 raise
             except Gone as error:
+                # It may have the call's name by now, which the next one needs.
                 why = str(error)
-                self._removal.now(container)
+                self._removal.wait(container)
             else:
                 return Held(container, start)
         reason = f"containers end before a call can claim them: {why}"
