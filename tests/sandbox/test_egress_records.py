@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,7 +13,7 @@ import pytest
 from support.egress import HOST, TOKEN, Names, Seen, Service, Watching, credential, opened, secrets, service
 
 from interlock.errors import LedgerUnavailable
-from interlock.sandbox.egress import Caps
+from interlock.sandbox.egress import Caps, SystemResolver
 from interlock.types import EgressRecord
 
 
@@ -116,3 +119,51 @@ def test_failed_request_says_why(tmp_path: Path) -> None:
     assert (record.verdict, record.status) == ("failed", 0)
     assert f"cannot connect to {HOST}" in record.reason
     assert TOKEN not in record.reason
+
+
+def test_call_that_ends_while_noting_sends_nothing(web: Service, tmp_path: Path) -> None:
+    going_on = threading.Event()
+
+    class Slow(Watching):
+        def leaving(self, record: EgressRecord) -> None:
+            super().leaving(record)
+            going_on.wait(5)
+
+    before, watching = len(web.seen), Slow()
+    with opened(tmp_path, web.rule(), watching=watching) as way, way.connect() as one:
+        one.sendall(f"GET {web.url()} HTTP/1.1\r\nHost: {HOST}:{web.port}\r\n\r\n".encode())
+        while not watching.told:
+            time.sleep(0.01)
+        threading.Timer(0.2, going_on.set).start()
+    assert [(row.verdict, row.status) for row in way.records] == [("failed", 0)]
+    assert "the call ended" in way.records[0].reason
+    assert len(web.seen) == before
+
+
+def test_tunnels_are_counted_too(tmp_path: Path) -> None:
+    with service(tls=True) as secure:
+        with opened(tmp_path, secure.rule(host="*.test"), service=secure, caps=Caps(requests=3)) as way:
+            for number in range(3):
+                way.tunnel(secure, host=f"n{number}.test").close()
+            with pytest.raises(AssertionError, match="the most that one may open"):
+                way.tunnel(secure, host="n4.test")
+
+
+def test_slow_name_server_does_not_hold_up_the_end(web: Service, tmp_path: Path) -> None:
+    waiting, going_on = threading.Event(), threading.Event()
+
+    def slow(*_: object, **__: object) -> list[object]:
+        waiting.set()
+        going_on.wait(20)
+        return []
+
+    began = time.monotonic()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", slow)
+        with opened(tmp_path, web.rule(), names=SystemResolver()) as way, way.connect() as one:  # type: ignore[arg-type]
+            one.sendall(f"GET {web.url()} HTTP/1.1\r\nHost: {HOST}:{web.port}\r\n\r\n".encode())
+            assert waiting.wait(10)
+        took = time.monotonic() - began
+    going_on.set()
+    assert took < 10
+    assert way.records == []

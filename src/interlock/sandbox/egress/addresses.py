@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator, Sequence
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final, Protocol
 
 import anyio
+from anyio import to_thread
 
 from interlock.errors import Refused, Unreachable
 
@@ -61,7 +63,9 @@ class SystemResolver:
 
     async def resolve(self, host: str, port: int) -> Sequence[str]:
         """See `Resolver.resolve`."""
-        found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        # Left alone when the call ends: a name server that is slow must not hold that up.
+        ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        found = await to_thread.run_sync(ask, abandon_on_cancel=True)
         return list(dict.fromkeys(str(row[4][0]) for row in found))
 
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from typing import Final
 
+from cachetools import LRUCache
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -19,6 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 _LIFE: Final = timedelta(hours=26)
 """Longer than any call or lease."""
 _CLOCK: Final = timedelta(hours=1)
+_KEPT: Final = 128
 _EVERY_ADDRESS: Final = tuple(x509.IPAddress(ip_network(text)) for text in ("0.0.0.0/0", "::/0"))
 _SIGN_CERTIFICATES: Final = {"key_cert_sign": True, "crl_sign": True}
 _SIGN_ONLY: Final = {"digital_signature": True}
@@ -51,7 +53,7 @@ class CertificateAuthority:
             .add_extension(x509.NameConstraints(permitted, _EVERY_ADDRESS), critical=True)
             .sign(self._key, SHA256())
         )
-        self._made: dict[str, bytes] = {}
+        self._made: LRUCache[str, bytes] = LRUCache(_KEPT)
 
     def __repr__(self) -> str:
         return "CertificateAuthority()"

@@ -13,7 +13,7 @@ class Caps:
     """Bounds of one call's way out. Names that end in `_s` are seconds."""
 
     requests: int = 1000
-    """Most requests of a call, refused ones too; all later ones are refused and only counted."""
+    """Most requests of a call, refused ones too; all later ones are refused and only counted. Also most tunnels."""
     connections: int = 32
     """Most connections served at once; others wait."""
     head_bytes: int = 64 * 1024

@@ -106,7 +106,8 @@ class Exchange:
             headers = with_own(headers, "Accept-Encoding", "identity")
         if credential is None:
             return headers
-        secret = (await to_thread.run_sync(self._way.secrets.read, credential)).get_secret_value()
+        read = await to_thread.run_sync(self._way.secrets.read, credential, abandon_on_cancel=True)
+        secret = read.get_secret_value()
         value = credential.template.replace("{secret}", secret)
         self._way.guard.learn(secret, value)
         return with_own(headers, credential.header, value)

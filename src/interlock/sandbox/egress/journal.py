@@ -53,6 +53,11 @@ class Journal:
     async def _tell(self, record: EgressRecord) -> None:
         try:
             await to_thread.run_sync(self._observer.leaving, record)
+        except anyio.get_cancelled_exc_class():
+            if record.verdict == "sent":
+                update = {"verdict": "failed", "reason": "the call ended before it left"}
+                self.records[-1] = record.model_copy(update=update)
+            raise
         except Exception as error:
             reason = f"it could not be put on record first ({type(error).__name__})"
             self.records[-1] = record.model_copy(update={"verdict": "refused", "reason": reason, "credential": ""})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import html
 import json
 from contextlib import suppress
 from typing import Final
@@ -88,6 +89,7 @@ def _parts(secret: str, value: str) -> set[str]:
 
 def _forms(text: str) -> set[bytes]:
     raw = text.encode()
-    written = {text, quote(text), quote(text, safe=""), quote_plus(text), json.dumps(text)[1:-1]}
+    written = {text, quote(text), quote(text, safe=""), quote_plus(text), html.escape(text)}
+    written |= {json.dumps(text)[1:-1], json.dumps(text)[1:-1].replace("/", r"\/")}
     encoded = {base64.b64encode(raw), base64.urlsafe_b64encode(raw)}
     return {form.encode() for form in written} | {form.rstrip(b"=") for form in encoded} | encoded

@@ -59,6 +59,8 @@ class Way:
     journal: Journal
     authority: CertificateAuthority
     guard: Guard = field(default_factory=Guard)
+    tunnels: int = 0
+    """So many were let in."""
 
     @asynccontextmanager
     async def serving(self, listening: socket.socket) -> AsyncIterator[None]:
@@ -133,6 +135,9 @@ class Way:
             if any(plain_name(name) == "host" for name, _ in headers):
                 check_host(headers, wanted, _HTTPS)
             reaching(self.rules, wanted, "https")
+            self.tunnels += 1
+            if self.tunnels > self.caps.requests:
+                raise Refused(f"this call has opened {self.caps.requests} tunnels, the most that one may open")
         except Refused as refusal:
             await self._refuse(client, asked, refusal)
             await client.again()
