@@ -22,7 +22,8 @@ def engine_facts(api: docker.APIClient) -> Iterator[Check]:
     runtimes = ", ".join(sorted(info.get("Runtimes") or {}))
     yield fact("runtimes", f"{runtimes}; {info.get('DefaultRuntime', 'none')} unless a profile demands one")
     options = security_options(info)
-    yield fact("user namespaces", "root inside is no root outside" if "userns" in options else "not in use")
+    mapped = {"userns", "rootless"} & set(options)
+    yield fact("user namespaces", "root inside is no root outside" if mapped else "not in use")
     yield fact("rootless engine", "yes" if "rootless" in options else "no: who reaches its socket is root here")
     filter_ = options.get("seccomp", "none")
     yield control("engine's system call filter", filter_ not in ("none", "unconfined"), filter_)
@@ -33,7 +34,8 @@ def _limits(info: dict[str, Any]) -> Iterator[Check]:
     names = {"MemoryLimit": "memory", "SwapLimit": "swap", "PidsLimit": "processes", "CpuCfsQuota": "CPU"}
     missing = [text for name, text in names.items() if not info.get(name)]
     said = f"not enforced: {', '.join(missing)}" if missing else ", ".join(names.values())
-    yield control("limits that the engine enforces", not missing, said)
+    fix = "a rootless engine needs control groups v2; see docs/how-to/use-user-namespaces.md" if missing else ""
+    yield Check(name="limits that the engine enforces", ok=not missing, observed=said, fix=fix)
 
 
 def security_options(info: dict[str, Any]) -> dict[str, str]:
