@@ -39,6 +39,11 @@ def _compose(machine: Machine) -> bool:
     return machine.has("docker-compose") or any(Path(folder, "docker-compose").exists() for folder in plugins)
 
 
+def _haproxy(machine: Machine) -> bool:
+    """Debian keeps it off a plain user's PATH."""
+    return machine.has("haproxy") or Path("/usr/sbin/haproxy").exists()
+
+
 def _authorities(machine: Machine) -> bool:
     return Path("/etc/ssl/certs/ca-certificates.crt").exists() or not machine.debian
 
@@ -50,6 +55,8 @@ IPTABLES = Package("iptables", "the Docker engine's networks", _command("iptable
 BASE = Package("mmdebstrap", "the base image of the sandbox", _command("mmdebstrap"))
 POSTGRESQL = Package("postgresql", "the PostgreSQL tests", _postgresql)
 COMPOSE = Package("docker-compose", "the tests of docker-compose.yml", _compose)
+CRUN = Package("crun", "the tests of runtimes", _command("crun"))
+HAPROXY = Package("haproxy", "the tests of the proxy before the engine's socket", _haproxy)
 
 
 def missing(packages: Iterable[Package], machine: Machine) -> list[Package]:
