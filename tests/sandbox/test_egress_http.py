@@ -8,6 +8,7 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -361,3 +362,9 @@ def test_error_of_caller_comes_out_as_it_is(web: Service, tmp_path: Path) -> Non
     with pytest.raises(KeyError):
         fail()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_every_bound_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "egress.md").read_text()
+    for one in fields(Caps):
+        assert f"| `{one.name}` | {one.default} |" in page
