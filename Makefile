@@ -14,7 +14,7 @@ demo: ## One governed run, from issue to approved patch, replay and a detected a
 .PHONY: test
 test: ## Every test, on a real Temporal server, Docker engine and PostgreSQL
 	@sh scripts/setup.sh test
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --no-loadscope-reorder
 
 .PHONY: check
 check: ## Style, types and layers: ruff, mypy, import-linter

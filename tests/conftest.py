@@ -1,10 +1,12 @@
-"""Fixtures that every part shares: one Temporal server for the whole session."""
+"""What every part shares: one Temporal server for each process, and how processes share the tests."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from support.schedule import ByFile, processes, rank
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +16,17 @@ def temporal_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
     with start_temporal(tmp_path_factory.mktemp("temporal")) as server:
         yield server.address
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    return ByFile(config, log)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    return processes()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: rank(item.nodeid))

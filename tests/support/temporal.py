@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from temporalio.client import Client
 
 from interlock.run.dev import TEMPORAL_OPTIONS, temporal_binary
 
@@ -46,13 +50,15 @@ def start_temporal(folder: Path) -> Iterator[TemporalServer]:
 
 
 def _until_open(port: int, process: subprocess.Popen[bytes], folder: Path) -> None:
+    """Until it answers: it listens a while before it is healthy."""
     end = time.monotonic() + READY_S
-    while time.monotonic() < end and process.poll() is None:
-        with socket.socket() as probe:
-            probe.settimeout(1)
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
+    with ThreadPoolExecutor(1) as thread:  # where no event loop runs
+        while time.monotonic() < end and process.poll() is None:
+            try:
+                thread.submit(asyncio.run, Client.connect(f"127.0.0.1:{port}")).result()
                 return
-        time.sleep(0.05)
+            except RuntimeError:
+                time.sleep(0.05)
     raise AssertionError(
         f"temporal did not start:\n{(folder / 'temporal.log').read_text(errors='replace')[-2000:]}"
     )
