@@ -18,11 +18,11 @@ from interlock.run.fitting import fitted
 from interlock.run.obligations import redacted
 from interlock.run.observing import CallObserver
 from interlock.run.receipt import Receipt
-from interlock.run.rendering import render
+from interlock.run.rendering import render, shortened
 from interlock.run.threads import to_its_end
 from interlock.sandbox import SandboxCall, SandboxResult
 from interlock.types.access import Decision
-from interlock.types.call import ToolCall
+from interlock.types.call import Artifact, ToolCall
 from interlock.types.egress import EgressRecord, WayOut
 from interlock.types.profile import Profile
 from interlock.types.workspace import Tree
@@ -161,6 +161,16 @@ class Execution:
         own = [one.model_copy(update={"attempt": self.attempt}) for one in result.egress]
         return (*(_cut_off(one) for one in earlier), *own)
 
+    def _shown(self, result: SandboxResult) -> tuple[str, tuple[Artifact, ...]]:
+        """What the model reads, and the call's artifacts: with the whole text, where that is more."""
+        text = redacted(render(result), self.decision.obligations.redact)
+        shown, name = shortened(text, {artifact.name for artifact in result.artifacts})
+        if not name:
+            return text, result.artifacts
+        data = text.encode()
+        whole = Artifact(name=name, digest=self.executor.blobs.put(data), size=len(data), media_type="text/plain")
+        return shown, (*result.artifacts, whole)
+
     def _complete(self, profile: Profile, tree: Tree, result: SandboxResult) -> ExecuteOutput:
         blobs = self.executor.blobs
         before = after = self.executor.ledger.workspace(self.call.run)
@@ -168,6 +178,7 @@ class Execution:
             before = self.call.workspace
             after = blobs.put(canonical(result.workspace.as_hashed(), max_bytes=TREE_MAX_BYTES))
         requests = self._requests(result)
+        shown, artifacts = self._shown(result)
         receipt = Receipt(
             run=self.call.run,
             call_id=self.call.call_id,
@@ -177,10 +188,10 @@ class Execution:
             request=self.decision.request,
             approvals=self.nonces,
             status=result.status,
-            output=blobs.put(redacted(render(result), self.decision.obligations.redact).encode()),
+            output=blobs.put(shown.encode()),
             workspace_before=self.call.workspace,
             workspace=after,
-            artifacts=result.artifacts,
+            artifacts=artifacts,
             egress=Receipt.egress_digest(requests),
             start=result.start,
             usage=result.usage,
@@ -196,7 +207,7 @@ class Execution:
             status=result.status,
             output=receipt.output,
             workspace=after,
-            artifacts=result.artifacts,
+            artifacts=artifacts,
             start=result.start,
             usage=result.usage,
             egress=requests,

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
+from typing import Final
 
 from interlock.sandbox import SandboxResult
+
+LARGEST_SHOWN: Final = 32_768
+"""Characters of one result that a model is shown."""
+WHOLE: Final = "output.txt"
+"""The artifact that keeps the whole of a larger one."""
 
 
 def render(result: SandboxResult) -> str:
@@ -19,6 +26,25 @@ def render(result: SandboxResult) -> str:
             parts.append(f"[{heading}]\n{text.rstrip()}")
     parts += [f"[note] {note}" for note in result.notes]
     return "\n\n".join(part for part in parts if part) or "(no output)"
+
+
+def shortened(text: str, taken: Collection[str] = ()) -> tuple[str, str]:
+    """What a model is shown of a result, and the name of the artifact that keeps the whole; empty if it is shown.
+
+    Args:
+        text: the whole.
+        taken: names of artifacts that the call has already.
+    """
+    if len(text) <= LARGEST_SHOWN:
+        return text, ""
+    names = [WHOLE, *(f"{number}-{WHOLE}" for number in range(2, len(taken) + 2))]
+    name = next(one for one in names if one not in taken)
+    half = LARGEST_SHOWN // 2
+    note = (
+        f"[{len(text) - 2 * half} of {len(text)} characters left out here; the whole is artifact {name!r} of this "
+        "call. Ask for less, or for one part after the other]"
+    )
+    return f"{text[:half]}\n{note}\n{text[-half:]}", name
 
 
 def _value(value: bytes | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-LARGEST_INLINE = 64 * 1024
+LARGEST_INLINE = 12 * 1024
 MOST_KEPT = 32 * 1024 * 1024
 """Bytes of one output that are kept whole."""
 
