@@ -15,6 +15,7 @@ WORKSPACE = "/workspace"
 ARTIFACTS = "/artifacts"
 MAX_DEPTH = 64
 MAX_ARTIFACTS = 64
+MAX_ARTIFACT_BYTES = 64 * 1024 * 1024
 MAX_NOTES = 20
 
 
@@ -65,10 +66,11 @@ class Workspace:
         self.notes = []
         for path, full in self._walk(self._root, "", 0):
             seen.add(path)
-            content, executable = _read(full)
-            total += len(content)
+            # A file with holes is larger than the space it takes: looked at before it is read.
+            total += os.lstat(full).st_size
             if len(seen) > max_files or total > max_bytes:
                 raise Overfull(f"the workspace holds more than {max_files} files or {max_bytes} bytes")
+            content, executable = _read(full)
             if self._known.get(path) != Known(hashlib.sha256(content).digest(), executable):
                 yield Changed(path, executable, content)
         self.gone = sorted(set(self._known) - seen)
@@ -95,9 +97,17 @@ class Workspace:
 
 
 def artifacts(root: str = ARTIFACTS) -> Iterator[Changed]:
-    """The named outputs: regular files directly in the folder."""
+    """The named outputs: regular files directly in the folder.
+
+    Raises:
+        Overfull: more bytes than there may be.
+    """
+    total = 0
     for entry in _entries(root)[:MAX_ARTIFACTS]:
         if entry.is_file(follow_symlinks=False) and _plain(entry.name):
+            total += entry.stat(follow_symlinks=False).st_size
+            if total > MAX_ARTIFACT_BYTES:
+                raise Overfull(f"the artifacts hold more than {MAX_ARTIFACT_BYTES} bytes")
             yield Changed(entry.name, False, _read(entry.path)[0])
 
 

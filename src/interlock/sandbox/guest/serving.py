@@ -74,17 +74,17 @@ class Serving:
 
     def _collect(self, outcome: Outcome) -> Outcome:
         """Send files and artifacts; the outcome, or that the workspace is over its limit."""
-        if outcome.status in ("ok", "error"):
-            for item in files.artifacts():
-                self._host.send("artifact", self.call, item.content, path=item.path)
-        if outcome.status != "ok" or not self._head["collect"]:
-            return outcome
         limits = {"max_files": self._head["max_files"], "max_bytes": self._head["max_bytes"]}
+        wanted = outcome.status == "ok" and self._head["collect"]
         try:
-            for item in self._workspace.changes(**limits):
+            for item in files.artifacts() if outcome.status in ("ok", "error") else ():
+                self._host.send("artifact", self.call, item.content, path=item.path)
+            for item in self._workspace.changes(**limits) if wanted else ():
                 self._host.send("file", self.call, item.content, path=item.path, executable=item.executable)
         except files.Overfull as error:
-            return Outcome("error", error=str(error), limit="workspace")
+            return outcome if outcome.status == "error" else Outcome("error", error=str(error), limit="workspace")
+        if not wanted:
+            return outcome
         for path in self._workspace.gone:
             self._host.send("gone", self.call, path=path)
         return outcome
