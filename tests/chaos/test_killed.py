@@ -20,12 +20,13 @@ def test_call_outlives_a_kill(running, victim):
         running.finished(run)
     assert running.file(appender, "log.txt") == "once\ntwice\n"
     assert running.outputs(committer) == ["the change\n"]
-    begun = running.attempts(committer)
-    assert begun == ([1] if victim == "graph" else [2])
+    # Taking over is an attempt, and where nothing came of it, running it again is another.
+    (begun,) = running.attempts(committer)
+    assert begun == 1 if victim == "graph" else begun in (2, 3)
 
 
 def test_result_of_a_killed_executor_is_recovered(running):
-    """What acts on the outside world is not repeated, and nobody need be asked: its container still has the result."""
+    """What acts outside is not repeated, and nobody need be asked: its container still has the result."""
     (run,) = running.start("payer")
     running.in_call(run)
     running.kill("executor")
