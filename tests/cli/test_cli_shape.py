@@ -18,7 +18,7 @@ EXPECTED = {
     "policy mutate", "policy explain", "policy can", "policy who", "policy diff", "policy impact", "policy shadow",
     "policy suggest", "policy proposals", "policy review", "policy notices",
     "policy sign", "policy status", "agent list", "agent graph", "tool list", "tool call", "tool discover",
-    "sandbox build", "sandbox doctor", "sandbox clean", "sandbox pool", "keys create",
+    "sandbox build", "sandbox doctor", "sandbox clean", "sandbox pool", "sandbox sbom", "keys create",
 }  # fmt: skip
 
 
