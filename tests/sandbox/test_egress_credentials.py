@@ -196,15 +196,36 @@ def test_logs_hold_no_secret(secure: Service, tmp_path: Path, caplog: pytest.Log
     assert TOKEN not in caplog.text
 
 
-@given(st.text(alphabet="ab*", min_size=8, max_size=12), st.text(alphabet="ab*", max_size=40), st.integers(1, 7))
+@given(st.text(alphabet="ab", min_size=8, max_size=12), st.text(alphabet="ab", max_size=40), st.integers(1, 7))
 def test_scrubbing_does_not_depend_on_pieces(secret: str, around: str, size: int) -> None:
     guard = Guard()
     guard.learn(secret, f"Bearer {secret}")
     text = f"{around}{secret}{around}".encode()
     scrubber = Scrubber(guard)
     out = b"".join(scrubber.feed(text[at : at + size]) for at in range(0, len(text), size)) + scrubber.end()
+    assert out == guard.scrub(text)
     assert len(out) == len(text)
-    assert secret.encode() not in out or set(secret) == {"*"}
+    assert secret.encode() not in out
+
+
+@given(st.lists(st.binary(max_size=30)))
+def test_what_is_held_back_tells_nothing(pieces: list[bytes]) -> None:
+    """Else a sandbox whose words a server repeats could find the secret byte by byte."""
+    guard = Guard()
+    guard.learn(TOKEN, f"Bearer {TOKEN}")
+    sizes = [len(piece) for piece in pieces]
+    said = (f"Bearer {TOKEN}".encode() * 40)[: sum(sizes)]
+    one, other, at = Scrubber(guard), Scrubber(guard), 0
+    for piece, size in zip(pieces, sizes, strict=True):
+        assert len(one.feed(piece)) == len(other.feed(said[at : at + size]))
+        at += size
+
+
+def test_overlapping_forms_are_taken_out_whole() -> None:
+    guard = Guard()
+    guard.learn("abcdefgh", "abcdefgh")
+    guard.learn("efghijkl", "efghijkl")
+    assert guard.scrub(b"<abcdefghijkl>") == b"<************>"
 
 
 def test_guard_does_not_show_what_it_guards() -> None:

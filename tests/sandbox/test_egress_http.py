@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
 import ssl
@@ -295,6 +296,18 @@ def test_many_connections_wait_for_a_place(web: Service, tmp_path: Path) -> None
         assert third.recv(4096).startswith(b"HTTP/1.1 200")
         for one in (*idle, third):
             one.close()
+
+
+def test_waiting_connections_cost_the_executor_nothing(web: Service, tmp_path: Path) -> None:
+    with opened(tmp_path, web.rule(), caps=Caps(connections=4)) as way:
+        before = len(os.listdir("/proc/self/fd"))
+        waiting = [way.connect() for _ in range(100)]
+        time.sleep(0.1)
+        own = len(os.listdir("/proc/self/fd")) - before - len(waiting)
+        for one in waiting:
+            one.close()
+        assert own <= 5
+        assert way.ask(web).status == 200
 
 
 def test_closing_ends_what_is_under_way(web: Service, tmp_path: Path) -> None:

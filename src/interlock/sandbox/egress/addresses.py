@@ -13,7 +13,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final, Protocol
 
 import anyio
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 
 from interlock.errors import Refused, Unreachable
 
@@ -42,6 +42,7 @@ _PRIVATE: Final = tuple(
     ip_network(text) for text in ("192.0.0.0/24", "192.88.99.0/24", "64:ff9b:1::/48", "3fff::/20", "5f00::/16")
 )
 """Private or special, and not (on every version of Python) known as such to `ipaddress`."""
+_THREADS: Final = 128
 _TRANSLATED: Final = ip_network("64:ff9b::/96")
 _COMPATIBLE: Final = ip_network("::/96")
 
@@ -61,11 +62,15 @@ class Resolver(Protocol):
 class SystemResolver:
     """Asks as any program on this host does."""
 
+    def __init__(self) -> None:
+        # Apart from other threads: whoever controls a name server can make these wait.
+        self._threads = CapacityLimiter(_THREADS)
+
     async def resolve(self, host: str, port: int) -> Sequence[str]:
         """See `Resolver.resolve`."""
         # Left alone when the call ends: a name server that is slow must not hold that up.
         ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-        found = await to_thread.run_sync(ask, abandon_on_cancel=True)
+        found = await to_thread.run_sync(ask, abandon_on_cancel=True, limiter=self._threads)
         return list(dict.fromkeys(str(row[4][0]) for row in found))
 
 

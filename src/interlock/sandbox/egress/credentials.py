@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from interlock.errors import Refused
 from interlock.sandbox.egress.matching import names
 from interlock.sandbox.egress.providers import EnvironmentSecrets, FileSecrets, SecretProvider, SecretUnavailable
-from interlock.sandbox.egress.scrubber import LEAST
+from interlock.sandbox.egress.scrubber import LEAST, MOST
 from interlock.sandbox.egress.target import Target
 from interlock.sandbox.egress.vault import VaultSecrets
 from interlock.types.egress import Credential
@@ -72,8 +72,9 @@ class Secrets:
             raise Refused(f"{problem}{error}", next_step=step) from None
         except Exception as error:
             raise Refused(f"{problem}{type(error).__name__}", next_step=step) from None
-        if len(secret) < LEAST or not (secret.isascii() and secret.isprintable()) or secret != secret.strip():
-            raise Refused(f"{problem}it must be one line of at least {LEAST} printable characters", next_step=step)
+        plain = secret.isascii() and secret.isprintable() and secret == secret.strip()
+        if not plain or not LEAST <= len(secret) <= MOST:
+            raise Refused(f"{problem}it must be one line of {LEAST} to {MOST} printable characters", next_step=step)
         return secret
 
 

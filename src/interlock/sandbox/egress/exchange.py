@@ -89,9 +89,10 @@ class Exchange:
         if way.capture:
             return Plan(target, headers, (), credential)
         private = any(rule.private for rule in rules)
-        addresses = await permitted(
-            way.resolver, target.host, target.port, private=private, timeout_s=way.caps.connect_s
-        )
+        async with way.lookups:
+            addresses = await permitted(
+                way.resolver, target.host, target.port, private=private, timeout_s=way.caps.connect_s
+            )
         return Plan(target, await self._with_secret(headers, credential), addresses, credential)
 
     def _check_length(self, headers: Headers) -> None:
@@ -106,7 +107,8 @@ class Exchange:
             headers = with_own(headers, "Accept-Encoding", "identity")
         if credential is None:
             return headers
-        read = await to_thread.run_sync(self._way.secrets.read, credential, abandon_on_cancel=True)
+        async with self._way.lookups:
+            read = await to_thread.run_sync(self._way.secrets.read, credential, abandon_on_cancel=True)
         secret = read.get_secret_value()
         value = credential.template.replace("{secret}", secret)
         self._way.guard.learn(secret, value)
@@ -148,7 +150,7 @@ class Exchange:
             self._fails(entry, "the call ended first")
             raise
         except Exception as error:
-            self._fails(entry, f"the sandbox broke off ({type(error).__name__})")
+            self._fails(entry, f"the connection to the sandbox broke off ({type(error).__name__})")
             raise ConnectionOver from error
         else:
             entry.becomes(status=self._status, sent=self._sent, received=self._received)

@@ -16,6 +16,8 @@ from urllib.parse import quote, quote_plus
 
 LEAST: Final = 8
 """A secret shorter than this is refused: taking it out would tear up whatever comes back."""
+MOST: Final = 8192
+"""A longer one fits in no server's headers."""
 
 
 class Guard:
@@ -33,47 +35,57 @@ class Guard:
     def learn(self, secret: str, value: str) -> None:
         """Keep this secret, sent in a header of this value, from coming back."""
         forms = {form for text in _parts(secret, value) for form in _forms(text) if len(form) >= LEAST}
-        # The longest first, or a part of one would be taken out and the rest of it left.
-        self._needles = sorted(forms | set(self._needles), key=lambda form: (-len(form), form))
+        self._needles = sorted(forms | set(self._needles))
+
+    @property
+    def reach(self) -> int:
+        """A byte can be part of a secret that begins, or ends, so many bytes away from it."""
+        return max(map(len, self._needles), default=1) - 1
 
     def scrub(self, data: bytes) -> bytes:
         """`data` with asterisks for secrets, as long as it was."""
+        clean = bytearray(data)
         for needle in self._needles:
-            data = data.replace(needle, b"*" * len(needle))
-        return data
+            # Searched in what came, not in what is left of it: two forms may overlap.
+            at = data.find(needle)
+            while at >= 0:
+                clean[at : at + len(needle)] = b"*" * len(needle)
+                at = data.find(needle, at + 1)
+        return bytes(clean)
 
     def text(self, text: str) -> str:
         """The same for text."""
         return self.scrub(text.encode("utf-8", "replace")).decode("utf-8", "replace") if self._needles else text
 
-    def held_back(self, data: bytes) -> int:
-        """How many bytes at the end of `data` may be the start of a secret."""
-        return max((_overlap(data, needle) for needle in self._needles), default=0)
-
 
 class Scrubber:
-    """Scrubs a body that comes in pieces."""
+    """Scrubs a body that comes in pieces.
+
+    It always holds back as many bytes as the longest secret has, whatever they are. If it held back only what may
+    be the start of a secret, a sandbox whose words a server repeats could try out that start byte by byte.
+    """
 
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
-        self._tail = b""
+        self._data = b""
+        self._done = 0
+        """So many bytes of `_data` have gone on; they are kept to know what follows them."""
 
     def feed(self, piece: bytes) -> bytes:
         """What can go on now."""
-        data = self._guard.scrub(self._tail + piece)
-        held = self._guard.held_back(data)
-        self._tail = data[len(data) - held :]
-        return data[: len(data) - held]
+        self._data += piece
+        reach = self._guard.reach
+        end = max(self._done, len(self._data) - reach)
+        out = self._guard.scrub(self._data)[self._done : end]
+        start = max(0, end - reach)
+        self._data, self._done = self._data[start:], end - start
+        return out
 
     def end(self) -> bytes:
         """What was held back."""
-        tail, self._tail = self._tail, b""
-        return tail
-
-
-def _overlap(data: bytes, needle: bytes) -> int:
-    longest = min(len(data), len(needle) - 1)
-    return next((size for size in range(longest, 0, -1) if data.endswith(needle[:size])), 0)
+        out = self._guard.scrub(self._data)[self._done :]
+        self._data, self._done = b"", 0
+        return out
 
 
 def _parts(secret: str, value: str) -> set[str]:

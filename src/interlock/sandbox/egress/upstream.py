@@ -66,7 +66,7 @@ class Upstream:
             ) from error
         except httpcore2.TimeoutException as error:
             raise Unreachable(f"{target.host} did not answer in time") from error
-        except (httpcore2.NetworkError, httpcore2.ProtocolError) as error:
+        except (httpcore2.NetworkError, httpcore2.ProtocolError, ssl.SSLError) as error:
             # Its text may quote what was sent.
             raise Unreachable(f"{target.host} broke off its answer ({type(error).__name__})") from error
 

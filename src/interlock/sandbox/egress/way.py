@@ -13,7 +13,7 @@ from typing import Final
 
 import anyio
 import h11
-from anyio.abc import ByteStream, SocketListener
+from anyio.abc import ByteStream, SocketListener, TaskGroup
 from anyio.streams.tls import TLSStream
 
 from interlock.errors import InterlockError, Refused
@@ -33,6 +33,8 @@ from interlock.types.egress import Credential, EgressRule
 
 _LOG: Final = logging.getLogger(__name__)
 _HTTPS: Final = 443
+_PAUSE_S: Final = 0.1
+_LOOKUPS: Final = 4
 _ENDS: Final = (
     ConnectionOver,
     h11.ProtocolError,
@@ -59,32 +61,49 @@ class Way:
     journal: Journal
     authority: CertificateAuthority
     guard: Guard = field(default_factory=Guard)
+    lookups: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(_LOOKUPS))
+    """So many names and secrets are looked up at once: these take threads, which all calls share."""
     tunnels: int = 0
     """So many were let in."""
 
     @asynccontextmanager
     async def serving(self, listening: socket.socket) -> AsyncIterator[None]:
         """Serve the socket; at the end every connection is closed at once."""
-        self._slots = anyio.Semaphore(self.caps.connections)
         async with await SocketListener.from_socket(listening) as listener:
             try:
                 async with anyio.create_task_group() as group:
-                    group.start_soon(listener.serve, self._serve, group)
+                    group.start_soon(self._accept, listener, group)
                     yield
                     group.cancel_scope.cancel()
             finally:
                 with anyio.CancelScope(shield=True):
                     await self.upstream.aclose()
 
-    async def _serve(self, stream: ByteStream) -> None:
-        async with self._slots, stream:
+    async def _accept(self, listener: SocketListener, group: TaskGroup) -> None:
+        """Accept no more connections than are served: the others cost this process nothing."""
+        slots = anyio.Semaphore(self.caps.connections)
+        while True:
+            await slots.acquire()
             try:
+                stream = await listener.accept()
+            except OSError as error:
+                _LOG.error("no connection of a sandbox can be accepted: %s", error.strerror)
+                slots.release()
+                await anyio.sleep(_PAUSE_S)
+            else:
+                group.start_soon(self._serve, stream, slots)
+
+    async def _serve(self, stream: ByteStream, slots: anyio.Semaphore) -> None:
+        try:
+            async with stream:
                 await self._talk(stream, None)
-            except _ENDS:
-                pass
-            except Exception as error:
-                # One connection must not end the others, and the text of an error may hold what was sent.
-                _LOG.error("a connection of a sandbox ended by %s", type(error).__name__)
+        except _ENDS:
+            pass
+        except Exception as error:
+            # One connection must not end the others, and the text of an error may hold what was sent.
+            _LOG.error("a connection of a sandbox ended by %s", type(error).__name__)
+        finally:
+            slots.release()
 
     async def _talk(self, stream: ByteStream, tunnel: Authority | None) -> None:
         """Serve one request after the other."""

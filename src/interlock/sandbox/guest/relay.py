@@ -89,6 +89,8 @@ class Relay:
             near, _ = self._listener.accept()
             far = socket.socket(socket.AF_UNIX)
             try:
+                # With too many connections this fails at once; waiting would hold up the others.
+                far.setblocking(False)
                 far.connect(self._path)
                 _Pair(self._selector, near, far)
             except OSError:
