@@ -20,7 +20,7 @@ from interlock.sandbox.container import Container
 from interlock.sandbox.engine import connect
 from interlock.sandbox.engine_facts import cgroup_v1, engine_facts
 from interlock.sandbox.guest_code import guest_code
-from interlock.sandbox.images import image_id, tag_of
+from interlock.sandbox.images import build_command, image_id, tag_of
 from interlock.sandbox.outcome import START_S, Outcome
 from interlock.sandbox.owner import own_id
 from interlock.sandbox.runtimes import check_runtime, require_runtime
@@ -78,8 +78,8 @@ def _of_profile(api: docker.APIClient, settings: Settings, profile: Profile) -> 
     try:
         image, tag = image_id(settings, profile.image), tag_of(settings, profile.image)
         if image is None:
-            build = "interlock sandbox build" + ("" if profile.image == "default" else f" --image {profile.image}")
-            yield Check(name="sandbox image", ok=False, observed=f"{tag} is not built", fix=build)
+            fix = build_command(profile.image)
+            yield Check(name="sandbox image", ok=False, observed=f"{tag} is not built", fix=fix)
             return
         yield fact("sandbox image", f"{tag} {image[:19]}")
         yield from self_test(api, profile, image)

@@ -74,6 +74,11 @@ def tag_of(settings: Settings, name: str) -> str:
     return f"{settings.image_prefix}:{name}-{digest_of(made_of).removeprefix('sha256:')[:16]}"
 
 
+def build_command(name: str) -> str:
+    """What a person types to build an image."""
+    return "interlock sandbox build" + ("" if name == "default" else f" --image {name}")
+
+
 def image_id(settings: Settings, name: str = "default") -> str | None:
     """The engine's id of the image as it would be built now; None if it is not built.
 

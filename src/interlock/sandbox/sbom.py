@@ -23,7 +23,7 @@ from interlock import __version__
 from interlock.errors import SandboxUnavailable
 from interlock.sandbox.contents import Contents, Package, contents_of
 from interlock.sandbox.engine import connect, engine_errors
-from interlock.sandbox.images import image_id, tag_of
+from interlock.sandbox.images import build_command, image_id, tag_of
 from interlock.settings import Settings
 
 _LONGEST_LICENCE: Final = 200
@@ -43,8 +43,7 @@ def sbom_of(settings: Settings, name: str = "default") -> bytes:
     """
     identity = image_id(settings, name)
     if identity is None:
-        build = "interlock sandbox build" + ("" if name == "default" else f" --image {name}")
-        raise SandboxUnavailable(f"sandbox image {name!r} is not built", next_step=f"run `{build}`")
+        raise SandboxUnavailable(f"sandbox image {name!r} is not built", next_step=f"run `{build_command(name)}`")
     kept = settings.state_folder / "sbom" / f"{identity.removeprefix('sha256:')}.cdx.json"
     if not kept.is_file():
         with closing(connect()) as api:
