@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import threading
 
 import docker
 import pytest
+from support.observing import Began
 
-from interlock.sandbox.options import LABEL, LABEL_RUN
+from interlock.sandbox import DockerDriver
+from interlock.sandbox.options import LABEL
 from interlock.sandbox.owner import own_id
 
 pytestmark = pytest.mark.docker
@@ -21,17 +24,13 @@ def own(engine: docker.APIClient) -> list[dict]:
     return engine.containers(all=True, filters={"label": f"{LABEL}={own_id()}"})
 
 
-async def while_running(attacker, engine, **given):
+async def while_running(attacker, engine):
     """What the engine says of the containers of this process while a tool sleeps in one; then the tool is ended."""
-    call = attacker.call("resources", "sleep_on", limits={"time_s": 60}, **given)
-    task = asyncio.create_task(attacker.driver.run(call, attacker.blobs))
+    began = Began()
+    call = attacker.call("resources", "sleep_on", limits={"time_s": 60})
+    task = asyncio.create_task(attacker.driver.run(call, attacker.blobs, began))
     try:
-        for _ in range(100):
-            found = await asyncio.to_thread(own, engine)
-            if any(row["State"] == "running" for row in found):
-                break
-            await asyncio.sleep(0.1)
-        await asyncio.sleep(0.3)
+        assert await asyncio.to_thread(began.event.wait, 30)
         return [engine.inspect_container(row["Id"]) for row in own(engine) if row["State"] == "running"]
     finally:
         await asyncio.wait_for(attacker.driver.kill(call.call_id), 20)
@@ -89,10 +88,8 @@ NAMES = [
     "a'; drop table calls; --",
     "line\nbreak",
     "ünï文\u202e",
-    "x" * 500,
+    "x" * 400,
     "--privileged",
-    " ",
-    "a=b,c",
 ]
 
 
@@ -141,19 +138,26 @@ async def test_result_belongs_to_its_call(attacker):
     assert [result.value for result in results] == [number.encode() for number in numbers]
 
 
-async def test_twenty_attacks_leave_no_container(attacker, engine):
-    run = f"abuse-{secrets.token_hex(4)}"
-    limits = {"time_s": 1, "memory_mib": 64, "pids": 32, "output_kib": 64}
-    attacks = ["fork_bomb", "memory", "sleep_on", "dump_core", "forks"] * 4
+def of_memory(engine, mib):
+    """The containers of this process that have so much memory: those of the shared driver have another size."""
+    found = []
+    for row in own(engine):
+        with contextlib.suppress(docker.errors.NotFound):
+            found.append((row["Id"], engine.inspect_container(row["Id"])["HostConfig"]["Memory"]))
+    return [ident for ident, memory in found if memory == mib << 20]
+
+
+async def test_ten_attacks_leave_no_container(attacker, settings, engine):
+    other = type(attacker)(DockerDriver(settings), attacker.image)
+    limits = {"time_s": 1, "memory_mib": 67, "pids": 32, "output_kib": 64}
     results = []
-    for at in range(0, 20, 5):
-        some = (
-            attacker.run("resources", tool, run=run, number=f"c{at + n}", limits=limits)
-            for n, tool in enumerate(attacks[at : at + 5])
-        )
-        results += await asyncio.gather(*some)
+    for _ in range(2):
+        tools = ["fork_bomb", "memory", "sleep_on", "dump_core", "forks"]
+        results += await asyncio.gather(*(other.run("resources", tool, limits=limits) for tool in tools))
     assert {result.status for result in results} <= {"timeout", "out_of_memory", "killed", "error", "ok"}
-    assert engine.containers(all=True, filters={"label": f"{LABEL_RUN}={run}"}) == []
-    # At most those that wait for a later call.
-    waiting = [row for row in own(engine) if row["State"] == "running"]
-    assert len(waiting) <= 4
+    await other.driver.close()
+    for _ in range(50):
+        if not (left := of_memory(engine, 67)):
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError(left)

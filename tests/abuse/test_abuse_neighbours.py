@@ -6,6 +6,7 @@ import asyncio
 import secrets
 
 import pytest
+from support.observing import Began
 
 pytestmark = pytest.mark.docker
 
@@ -82,30 +83,30 @@ async def test_another_run_never_gets_the_same_container(attacker):
 
 @pytest.fixture(scope="module")
 async def side_by_side(attacker):
-    """What two calls saw of each other while both ran."""
+    """What two calls saw of each other: the first runs before, while and after the second does."""
     marks = [f"mark-{secrets.token_hex(8)}" for _ in range(2)]
-    both = await asyncio.gather(
-        attacker.fact("neighbours", "beside", arguments={"mine": marks[0], "theirs": marks[1]}),
-        attacker.fact("neighbours", "beside", arguments={"mine": marks[1], "theirs": marks[0]}),
-    )
-    began, ended = max(int(one["began"]) for one in both), min(int(one["ended"]) for one in both)
-    # Else they would not have seen each other in any case.
-    assert began < ended
-    return both
+    first = {"mine": marks[0], "theirs": marks[1], "seconds": 100}
+    second = {"mine": marks[1], "theirs": marks[0], "seconds": 1}
+    began = Began()
+    call = attacker.call("neighbours", "beside", arguments=first, limits={"time_s": 120})
+    task = asyncio.create_task(attacker.driver.run(call, attacker.blobs, began))
+    assert await asyncio.to_thread(began.event.wait, 60)
+    seen = await attacker.fact("neighbours", "beside", arguments=second)
+    assert not task.done()
+    await attacker.driver.kill(call.call_id)
+    result = await asyncio.wait_for(task, 20)
+    assert result.status in ("cancelled", "killed")
+    return result.stdout, seen
 
 
-def test_calls_side_by_side_find_nothing(side_by_side):
-    assert [one["found"] for one in side_by_side] == ["", ""]
-    assert [one["segment"] for one in side_by_side] == ["True", "True"]
+def test_call_beside_another_finds_nothing(side_by_side):
+    printed, seen = side_by_side
+    assert (printed, seen["found"], seen["segment"]) == ("up\n", "", "True")
 
 
-def test_calls_side_by_side_hear_nothing(side_by_side):
-    # Both listen on one port of their own loopback.
-    assert [one["heard"] for one in side_by_side] == ["EAGAIN", "EAGAIN"]
-
-
-def test_calls_side_by_side_see_own_processes_only(side_by_side):
-    assert [one["processes"] for one in side_by_side] == ["3", "3"]
+def test_call_beside_another_sees_own_processes(side_by_side):
+    # The runner, the tool and the one program that it started.
+    assert side_by_side[1]["processes"] == "3"
 
 
 async def test_nothing_of_the_host_is_told(attacker, monkeypatch):

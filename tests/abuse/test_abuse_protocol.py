@@ -91,27 +91,12 @@ async def test_reply_for_another_call_is_protocol(turned):
     assert "run-other:c1" in result.error
 
 
-PATHS = [
-    "/etc/passwd",
-    "../up",
-    "a/../../up",
-    ".",
-    "..",
-    "",
-    "a//b",
-    "a/",
-    "/",
-    "a\\b",
-    "a\x00b",
-    "a\nb",
-    "x" * 1025,
-]
+PATHS = [("file", "/etc/passwd"), ("file", "../up"), ("file", "a\x00b"), ("gone", "a/../../up"), ("artifact", "..")]
 
 
-@pytest.mark.parametrize("attack", ["path_of_file", "path_of_gone", "path_of_artifact"])
-async def test_forged_path_is_protocol(turned, attack):
-    for path in PATHS:
-        assert is_protocol(await turned(attack, path)), path
+@pytest.mark.parametrize(("kind", "path"), PATHS)
+async def test_forged_path_is_protocol(turned, kind, path):
+    assert is_protocol(await turned(f"path_of_{kind}", path))
 
 
 async def test_artifact_in_a_folder_is_protocol(turned):
@@ -196,15 +181,8 @@ FRAMES = [
     "deep head",
     "deep object",
     "endless number",
-    "many digits",
     "not a number",
-    "list",
-    "no kind",
-    "kind of a list",
     "no UTF-8",
-    "no JSON",
-    "empty",
-    "more of nothing",
 ]
 
 
@@ -255,11 +233,8 @@ async def test_runner_that_does_not_read_can_be_killed(attacker, hostile, blobs)
 BEFORE = [
     "garbage",
     "other_version",
-    "no_facts",
     "empty_facts",
     "endless_facts",
-    "deep_facts",
-    "other_facts",
     "open_facts",
     "flood",
     "refuse",

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from interlock.digest import canonical, parse
+from interlock.sandbox.door import from_inside
 from interlock.sandbox.guest import frames
 from interlock.sandbox.outcome import Outcome
 from interlock.sandbox.stream import Stream
@@ -196,6 +197,35 @@ def test_every_path_that_leads_out_is_protocol(outcome_of, kind):
         fields = {"path": path, **({"executable": False} if kind == "file" else {})}
         payload = b"".join(pack(*frame) for frame in [*HONEST[:3], said(kind, b"", **fields), *HONEST[7:]])
         assert outcome_of(payload).status == "protocol", path
+
+
+def deep(levels):
+    nested: list = []
+    for _ in range(levels):
+        nested = [nested]
+    return nested
+
+
+FACTS = {
+    "none": {},
+    "deep": deep(900),
+    "numbers": 1e999,
+    "text": "no",
+    "lists": [],
+    "mixed": [1.5, None, {}],
+    "true": True,
+}
+NAMES = ("pid", "ids", "status", "mounts", "interfaces", "environment", "machine", "python")
+
+
+@pytest.mark.parametrize("name", FACTS)
+def test_facts_of_any_shape_are_a_closed_door(name):
+    for facts in (
+        dict.fromkeys(NAMES, FACTS[name]),
+        {"status": FACTS[name]},
+        {"pid": 1, "mounts": {"/": FACTS[name]}},
+    ):
+        assert any(not check.ok for check in from_inside(facts))
 
 
 def test_frames_refuse_lengths_before_reading():

@@ -194,15 +194,8 @@ def frame(head: dict[str, Any], body: bytes) -> bytes:
         "deep head": raw(b"[" * 60_000),
         "deep object": raw(b'{"kind":"end","a":' + b'{"a":' * 5_000),
         "endless number": raw(b'{"kind":"started","call":%s,"more":1e999}' % call),
-        "many digits": raw(b'{"kind":"started","call":%s,"more":%s}' % (call, b"9" * 5_000)),
         "not a number": raw(b'{"kind":"finished","call":%s,"more":NaN}' % call),
-        "list": raw(b"[]"),
-        "no kind": raw(b"{}"),
-        "kind of a list": raw(b'{"kind":[]}'),
         "no UTF-8": raw(b'{"kind":"\xff\xfe"}'),
-        "no JSON": raw(b"v1"),
-        "empty": raw(b""),
-        "more of nothing": raw(b'{"kind":"finished","call":%s,"more":"yes"}' % call),
     }
     return after("started", head, body, bombs[GIVEN])
 

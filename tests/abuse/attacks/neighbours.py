@@ -49,6 +49,7 @@ PLANTED = (
     "/dev/shm/left",
     "/dev/shm/sem.left",
 )
+FOLDERS = ("/tmp", "/dev/shm", "/workspace", "/artifacts")
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -151,7 +152,7 @@ def look() -> dict[str, str]:
 def keep(secret: str) -> int:
     """Hold a secret in memory, environment, files and a file's name."""
     os.environ["SECRET"] = secret
-    for folder in ("/tmp", "/dev/shm", "/workspace", "/artifacts"):
+    for folder in FOLDERS:
         _write(f"{folder}/{secret}", secret)
     return len([secret + str(at) for at in range(1000)])
 
@@ -161,7 +162,7 @@ def search(reversed_secret: str) -> list[str]:
     """Look for a secret of another call: in files, in one's own memory, in whatever /proc shows."""
     wanted = reversed_secret[::-1].encode()
     found = []
-    for top in ("/tmp", "/dev/shm", "/workspace", "/artifacts", "/run", "/var", "/opt", "/etc"):
+    for top in (*FOLDERS, "/run", "/var", "/opt", "/etc"):
         for folder, folders, names in os.walk(top):
             for name in (*folders, *names):
                 path = os.path.join(folder, name)
@@ -185,47 +186,45 @@ def _holds(path: str, wanted: bytes) -> bool:
 
 
 @tool(action="execute")
-def beside(mine: str, theirs: str) -> dict[str, str]:
-    """Run beside another call: leave one's mark everywhere, look for the other's all the while."""
-    began = time.time()
-    key = int.from_bytes(mine.encode()[-4:], "big") & 0x7FFFFFFF
-    other = int.from_bytes(theirs.encode()[-4:], "big") & 0x7FFFFFFF
+def beside(mine: str, theirs: str, seconds: int) -> dict[str, str]:
+    """Run beside another call: leave one's mark everywhere, print what is found of the other."""
     listener = socket.socket(socket.AF_UNIX)
     listener.bind("\0" + mine)
     listener.listen()
     local = socket.create_server(("127.0.0.1", 4747))
-    for folder in ("/tmp", "/dev/shm", "/workspace", "/artifacts"):
-        _write(f"{folder}/{mine}", mine)
-    segment = libc.shmget(key, 4096, 0o1666)
-    own = subprocess.Popen(["sleep", "60"], env={"MARK": mine})
-    found = set()
-    end = time.monotonic() + 1.5
-    while time.monotonic() < end:
-        found |= {
-            path
-            for path in (f"/{f}/{theirs}" for f in ("tmp", "dev/shm", "workspace", "artifacts"))
-            if os.path.exists(path)
-        }
-        if refusal(lambda: socket.socket(socket.AF_UNIX).connect("\0" + theirs)) == "allowed":
-            found.add("abstract socket")
-        if libc.shmget(other, 4096, 0o666) >= 0 and other != key:
-            found.add("shared memory")
-        for process in (name for name in os.listdir("/proc") if name.isdigit()):
-            if _holds(f"/proc/{process}/environ", theirs.encode()):
-                found.add(f"process {process}")
-        time.sleep(0.02)
     local.setblocking(False)
-    heard = refusal(lambda: local.accept())
+    for folder in FOLDERS:
+        _write(f"{folder}/{mine}", mine)
+    segment = libc.shmget(_key(mine), 4096, 0o1666)
+    own = subprocess.Popen(["sleep", "60"], env={"MARK": mine})
+    print("up", flush=True)
+    found: set[str] = set()
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        new = set(_marks_of(theirs)) - found
+        if refusal(local.accept) != "EAGAIN":
+            new.add("a connection")
+        if new:
+            print(*sorted(new), flush=True)
+        found |= new
+        time.sleep(0.02)
     processes = sum(name.isdigit() for name in os.listdir("/proc"))
     own.kill()
-    return {
-        "found": " ".join(sorted(found)),
-        "heard": heard,
-        "segment": str(segment >= 0),
-        "processes": str(processes),
-        "began": str(int(began * 1000)),
-        "ended": str(int(time.time() * 1000)),
-    }
+    return {"found": " ".join(sorted(found)), "segment": str(segment >= 0), "processes": str(processes)}
+
+
+def _key(mark: str) -> int:
+    return int.from_bytes(mark.encode()[-4:], "big") & 0x7FFFFFFF
+
+
+def _marks_of(other: str) -> list[str]:
+    found = [path for path in (f"{folder}/{other}" for folder in FOLDERS) if os.path.exists(path)]
+    if refusal(lambda: socket.socket(socket.AF_UNIX).connect("\0" + other)) == "allowed":
+        found.append("abstract-socket")
+    if libc.shmget(_key(other), 4096, 0o666) >= 0:
+        found.append("shared-memory")
+    processes = (name for name in os.listdir("/proc") if name.isdigit())
+    return found + [f"process-{name}" for name in processes if _holds(f"/proc/{name}/environ", other.encode())]
 
 
 @tool(action="execute")

@@ -163,18 +163,24 @@ def descriptors() -> list[str]:
 
 @tool(action="execute")
 def spin() -> dict[str, int]:
-    """Compute with more processes than the quota has processors; what the kernel held back."""
-    end = time.monotonic() + 0.5
+    """Compute with more processes than the quota has processors, until the kernel has held them back."""
     children = []
     for _ in range(4):
         child = os.fork()
-        if child == 0:
-            while time.monotonic() < end:
-                pass
-            os._exit(0)
+        while child == 0:
+            pass
         children.append(child)
+    found: dict[str, int] = {}
+    end = time.monotonic() + 10
+    while not found.get("nr_throttled") and time.monotonic() < end:
+        time.sleep(0.05)
+        found = _counted()
     for child in children:
-        os.waitpid(child, 0)
+        os.kill(child, signal.SIGKILL)
+    return found
+
+
+def _counted() -> dict[str, int]:
     for path in ("/sys/fs/cgroup/cpu.stat", "/sys/fs/cgroup/cpu/cpu.stat", "/sys/fs/cgroup/cpu,cpuacct/cpu.stat"):
         if os.path.exists(path):
             with open(path, encoding="ascii") as file:

@@ -18,15 +18,20 @@ before: dict[str, Any] = {}
 with open("/opt/hostile/before.py", encoding="utf-8") as file:
     exec(file.read(), before)
 attack = before[os.environ["BEFORE"]]
-source: dict[str, Any] = {"__name__": "hostile"}
+source: dict[str, Any] = {}
 
 
 def hostile_read(*given: Any, **named: Any) -> Any:
     """A frame of the host; the traitor reads along."""
-    global attack
+    global attack, source
     frame = read(*given, **named)
     if frame.head["kind"] == "source":
-        exec(frame.body, source)
+        # The engine's own test of a new image is served honestly.
+        source = {"__name__": "hostile"}
+        if b"\nGIVEN = " in frame.body:
+            exec(frame.body, source)
+    elif "GIVEN" not in source:
+        pass
     elif frame.head["kind"] == "arguments":
         source["GIVEN"] = json.loads(frame.body).get("given", "")
         while source["GIVEN"] == "stop reading":

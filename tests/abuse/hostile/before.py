@@ -28,11 +28,6 @@ def other_version(head: dict[str, Any], body: bytes) -> bytes:
     return pack({**head, "version": 99}, body)
 
 
-def no_facts(head: dict[str, Any], body: bytes) -> bytes:
-    """Nothing of the cage."""
-    return pack({**head, "facts": {}}, body)
-
-
 def empty_facts(head: dict[str, Any], body: bytes) -> bytes:
     """Every list empty."""
     return pack({**head, "facts": {name: _emptied(value) for name, value in head["facts"].items()}}, body)
@@ -52,19 +47,6 @@ def endless_facts(head: dict[str, Any], body: bytes) -> bytes:
     return struct.pack(">II", len(text), 0) + text
 
 
-def deep_facts(head: dict[str, Any], body: bytes) -> bytes:
-    """Facts as deep as a reader takes them."""
-    deep: Any = []
-    for _ in range(900):
-        deep = [deep]
-    return pack({**head, "facts": dict.fromkeys(head["facts"], deep)}, body)
-
-
-def other_facts(head: dict[str, Any], body: bytes) -> bytes:
-    """Every fact of another type."""
-    return pack({**head, "facts": {name: [1.5, None, {}] for name in head["facts"]}}, body)
-
-
 def open_facts(head: dict[str, Any], body: bytes) -> bytes:
     """A cage with a network and a capability."""
     facts = {**head["facts"], "interfaces": ["eth0", "lo"]}
@@ -81,9 +63,9 @@ def flood(head: dict[str, Any], body: bytes) -> bytes:
 
 
 def silent(head: dict[str, Any], body: bytes) -> bytes:
-    """Not a word."""
-    time.sleep(600)
-    return b""
+    """Not a word, for longer than anybody should wait, and not for as long as they might."""
+    time.sleep(8)
+    os._exit(0)
 
 
 def refuse(head: dict[str, Any], body: bytes) -> bytes:
