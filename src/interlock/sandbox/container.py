@@ -47,6 +47,8 @@ class Container:
         self.way_out = way_out
         """The host's folder that it sees at /run/interlock; it goes with the container."""
         self.since = time.monotonic()
+        self.memory_kib = 0
+        """What it used when it was ready, or when its last call had ended, by its control group."""
         self.facts: dict[str, Any] = {}
         """What the runner saw of its cage."""
 
@@ -137,7 +139,7 @@ class Container:
         return self
 
     def _check(self, reply: Ready, profile: Profile) -> None:
-        self.facts = reply.facts
+        self.facts, self.memory_kib = reply.facts, reply.memory_kib
         open_doors = failed(door.from_inside(reply.facts, profile))
         if reply.version != frames.VERSION:
             open_doors += f"; runner speaks protocol {reply.version}, the engine {frames.VERSION}"
@@ -185,13 +187,6 @@ class Container:
             raise Gone(str(error)) from error
         self.name = name
         return None
-
-    def memory(self) -> int:
-        """Bytes that it uses now, by its control group; 0 if it is gone."""
-        with suppress(docker.errors.DockerException, requests.RequestException, KeyError):
-            stats = self._api.stats(self.ident, decode=False, stream=False, one_shot=True)
-            return int(stats["memory_stats"]["usage"])
-        return 0
 
     def inspect(self) -> dict[str, Any]:
         """What the engine says of it."""

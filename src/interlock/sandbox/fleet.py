@@ -149,7 +149,7 @@ class Fleet:
         self.leases.sweep()
 
     def report(self, running: Sequence[Running]) -> SandboxReport:
-        """What they are doing. Asks the engine for the memory of those that wait."""
+        """What they are doing."""
         with self._lock:
             pools = list(self._pools.items())
         idle = [container for _, pool in pools for container in pool.waiting] + self.leases.idle
@@ -157,7 +157,7 @@ class Fleet:
             pools=tuple(_report(shape, pool) for shape, pool in pools),
             serving=len(running),
             leased=len(self.leases.idle),
-            idle_bytes=sum(container.memory() for container in idle),
+            idle_bytes=1024 * sum(container.memory_kib for container in idle),
             reaped=self.reaper.removed,
             error=self.reaper.error,
         )
@@ -180,6 +180,7 @@ class Fleet:
 def _report(shape: Shape, pool: Pool) -> PoolReport:
     now = time.monotonic()
     return PoolReport(
+        profile=shape.limits.name,
         image=shape.image,
         runtime=shape.limits.runtime,
         memory_mib=shape.limits.memory_mib,

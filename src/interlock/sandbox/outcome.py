@@ -68,6 +68,11 @@ class Outcome:
         return content + files_sent * _FRAME_OVERHEAD + MIB + content // 64
 
     @property
+    def left_kib(self) -> int:
+        """Memory in use in the container when the tool had ended."""
+        return self._used.left_kib
+
+    @property
     def reported(self) -> bool:
         """Whether the runner has told the end of the call: no process of the tool is left then."""
         return self._phase == "ended"

@@ -32,6 +32,7 @@ class Ready(Reply):
     kind: Literal["ready"]
     version: int
     facts: dict[str, Any]
+    memory_kib: Annotated[int, Field(ge=0, lt=1 << 53)] = 0
 
 
 class Refused(Reply):
@@ -108,6 +109,8 @@ class Used(Closed):
 
     cpu_ms: Annotated[int, Field(ge=0, lt=1 << 53)] = 0
     memory_kib: Annotated[int, Field(ge=0, lt=1 << 53)] = 0
+    left_kib: Annotated[int, Field(ge=0, lt=1 << 53)] = 0
+    """Memory in use when the tool had ended: a leased container keeps it until its next call empties it."""
 
 
 class End(Reply):

@@ -10,6 +10,8 @@ from interlock.types.closed import Closed
 class PoolReport(Closed):
     """Containers of one shape."""
 
+    profile: str = ""
+    """Whose limits they have."""
     image: str
     """The engine's id."""
     runtime: str
@@ -49,7 +51,7 @@ class SandboxReport(Closed):
     leased: int = 0
     """Containers that belong to a run and wait for its next call."""
     idle_bytes: int = Field(default=0, ge=0)
-    """Memory of all that wait, in pools and for runs, by their control groups."""
+    """Memory of all that wait, in pools and for runs, as each last told it from its control group."""
     reaped: int = 0
     """Containers and folders of dead executors that this one has removed."""
     error: str = ""

@@ -37,6 +37,7 @@ def serve(
         stream.deadline = time.monotonic() + START_S
         with _way_out(fleet, call, held, observer) as records:
             outcome.follow(stream, arguments)
+        container.memory_kib = outcome.left_kib
         outcome.explain_death(stopped=running.stopped, out_of_memory=lambda: container.out_of_memory(since))
     finally:
         fleet.claims.give_back(

@@ -23,7 +23,7 @@ class Shape:
     image: str
     """The engine's id."""
     limits: Profile
-    """Only what the engine is told; the rest as in any profile."""
+    """The profile's name, for messages, and what the engine is told; the rest as in any profile."""
     way_out: bool
     """Whether the folder for the socket is mounted."""
     lives_s: int
@@ -34,7 +34,7 @@ class Shape:
     def of(cls, profile: Profile, image: str, *, way_out: bool) -> Shape:
         """The shape for calls under a profile."""
         limits = {name: getattr(profile, name) for name in _MADE_FROM}
-        return cls(image, Profile(name="shape", **limits), way_out, 1 << (life_s(profile) - 1).bit_length())
+        return cls(image, Profile(name=profile.name, **limits), way_out, 1 << (life_s(profile) - 1).bit_length())
 
     @classmethod
     def for_call(cls, call: SandboxCall, image: str) -> Shape:

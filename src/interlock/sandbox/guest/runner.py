@@ -13,7 +13,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from . import child, confine, emptying, facts, files, frames
+from . import child, confine, emptying, facts, files, frames, usage
 from .capture import Capture
 from .host import SERVING_S, WAITING_S, Host, HostGone
 from .processes import wake_on_exit
@@ -143,6 +143,6 @@ def main(lifetime_s: float) -> None:
     except Exception as error:
         host.send("refused", error=f"{type(error).__name__}: {error}")
         sys.exit(1)
-    host.send("ready", version=frames.VERSION, facts=seen)
+    host.send("ready", version=frames.VERSION, facts=seen, memory_kib=usage.memory_kib())
     with suppress(HostGone):
         Runner(host).serve()

@@ -19,6 +19,11 @@ def _number(*paths: str) -> int:
     return 0
 
 
+def memory_kib() -> int:
+    """Memory in use now, files in memory included."""
+    return _number(*_NOW) // 1024
+
+
 def cpu_us() -> int:
     """CPU time of the container so far, microseconds."""
     try:
@@ -44,13 +49,14 @@ class Meter:
 
     def sample(self) -> None:
         """Look at the memory in use now."""
-        self._highest = max(self._highest, _number(*_NOW))
+        self._highest = max(self._highest, memory_kib())
 
     def read(self) -> dict[str, int]:
         """The call's figures; the same however often they are asked for."""
         if not self._final:
             self.sample()
             peak = _number(*_PEAK)
-            memory = peak if peak > self._peak else self._highest
-            self._final = {"cpu_ms": (cpu_us() - self._cpu) // 1000, "memory_kib": memory // 1024}
+            memory = peak // 1024 if peak > self._peak else self._highest
+            cpu = (cpu_us() - self._cpu) // 1000
+            self._final = {"cpu_ms": cpu, "memory_kib": memory, "left_kib": memory_kib()}
         return self._final
