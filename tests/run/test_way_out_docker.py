@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -103,6 +106,25 @@ def _files(root: Path) -> list[Path]:
     for store in root.rglob("*.db"):
         sqlite3.connect(store).execute("PRAGMA wal_checkpoint(TRUNCATE)").connection.close()
     return [path for path in root.rglob("*") if path.is_file()]
+
+
+async def test_captured_call_sends_nothing(runtime: Runtime, server: Service) -> None:
+    before = len(server.seen)
+    told = await asyncio.to_thread(
+        subprocess.run,
+        [
+            *(sys.executable, "-m", "interlock.cli.main", "tool", "call", "ask_server", "--capture", "--json"),
+            *("--agent", "filer", "--as", "user:alice", "--arguments", '{"text": "/issues"}'),
+        ],
+        capture_output=True,
+        text=True,
+        cwd=runtime.settings.root,
+        check=False,
+    )
+    assert told.returncode == 0, told.stderr
+    (request,) = json.loads(told.stdout)["requests"]
+    assert (request["verdict"], request["path"], request["credential"]) == ("captured", "/issues", "tracker")
+    assert len(server.seen) == before
 
 
 async def test_ungranted_credential_keeps_the_call_from_running(runtime: Runtime, server: Service) -> None:

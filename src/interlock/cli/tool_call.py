@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from interlock.sandbox import SandboxResult
     from interlock.scratch import ScratchBlobs
     from interlock.settings import Settings
+    from interlock.types import Profile, WayOut
+
+_INSTEAD = "start a run instead, or add --capture, which sends nothing"
 
 
 def call(
@@ -36,12 +39,15 @@ def call(
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write the files after the call into this new folder.")
     ] = None,
+    capture: Annotated[
+        bool, typer.Option("--capture", help="Send nothing: show the requests that would leave the sandbox.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Try a tool in its sandbox, as an agent would call it. For writing tools: it is recorded nowhere.
 
-    The policy decides first. A call that it would ask a person about, or whose tool acts on the outside world,
-    does not run here: start a run. Exit 1: denied, or the tool failed.
+    The policy decides first. A call that it would ask a person about, or that acts on the outside world, runs here
+    only with --capture, which lets nothing out; else start a run. Exit 1: denied, or the tool failed.
     """
     from interlock.cli.asked import ask_about
     from interlock.scratch import ScratchBlobs
@@ -50,11 +56,11 @@ def call(
     values = json_object(arguments, "--arguments")
     with say.working("compiling the project", quiet=as_json):
         asked = ask_about(own, blobs, tool=name, agent=agent, user=as_user, arguments=values, workflow="agent_run")
-    profile = _permitted(asked)
+    profile, way_out = _permitted(asked, capture=capture)
     if not as_json:
         say.note("a try: this call is decided by the policy and recorded nowhere")
     with say.working(f"running {name}", quiet=as_json):
-        result = asyncio.run(_run(own, asked, profile, blobs, workspace))
+        result = asyncio.run(_run(own, asked, profile, way_out, blobs, workspace))
     _tell(result, as_json=as_json)
     if out is not None:
         _export(result, blobs, out)
@@ -62,37 +68,47 @@ def call(
         raise typer.Exit(1)
 
 
-def _permitted(asked: Asked) -> str:
-    """The profile to run in.
+def _permitted(asked: Asked, *, capture: bool) -> tuple[Profile, WayOut | None]:
+    """The limits to run under, and what to capture.
 
     Raises:
         Refused: the policy does not allow the call outright, or it could act on the outside world.
     """
     from interlock.policy import decide
+    from interlock.run.obligations import tightened
+    from interlock.run.ways_out import way_out
 
-    decision = decide(asked.bundle, asked.request)
+    decision, schema = decide(asked.bundle, asked.request), asked.entry.schema_
     if decision.verdict == "deny":
         raise Refused(decision.reason, next_step="interlock policy explain --tool … says which rules were near")
-    if decision.verdict == "ask":
-        raise Refused(f"a person must approve this call: {decision.reason}", next_step="start a run instead")
-    if asked.entry.schema_.effects == "external":
-        name = asked.entry.schema_.name
+    if decision.verdict == "ask" and not capture:
+        raise Refused(f"a person must approve this call: {decision.reason}", next_step=_INSTEAD)
+    profile = asked.bundle.profiles[decision.profile or schema.profile]
+    profile = tightened(profile, decision.obligations.limits)
+    leaves = way_out(asked.bundle, decision, schema, profile)
+    if not capture and (schema.effects == "external" or leaves is not None):
         raise Refused(
-            f"tool {name!r} acts on the outside world, and a try leaves no record of that",
-            next_step="start a run instead",
+            f"tool {schema.name!r} acts on the outside world, and a try leaves no record of that",
+            next_step=_INSTEAD,
         )
-    return decision.profile or asked.entry.schema_.profile
+    return profile, leaves.model_copy(update={"capture": True}) if leaves else None
 
 
 async def _run(
-    own: Settings, asked: Asked, profile: str, blobs: ScratchBlobs, folder: Path | None
+    own: Settings,
+    asked: Asked,
+    profile: Profile,
+    way_out: WayOut | None,
+    blobs: ScratchBlobs,
+    folder: Path | None,
 ) -> SandboxResult:
     from interlock.run.files import import_workspace, load_tree
     from interlock.run.fitting import fitted
     from interlock.sandbox import SandboxCall, make_driver
 
-    limits = asked.bundle.profiles[profile]
     schema = asked.entry.schema_
+    if own.sandbox_driver == "in_process" and schema.effects == "external":
+        raise Refused("the in-process driver isolates nothing, so nothing can be captured", next_step=_INSTEAD)
     if folder is not None and schema.workspace == "none":
         raise InvalidInput(f"--workspace: tool {schema.name!r} sees no files")
     tree = load_tree(import_workspace(folder, blobs) if folder is not None else "", blobs)
@@ -106,8 +122,9 @@ async def _run(
         arguments=asked.request.arguments,
         workspace=tree,
         workspace_use=schema.workspace,
-        profile=limits,
-        image=asked.manifest.images[limits.image],
+        profile=profile,
+        image=asked.manifest.images[profile.image],
+        way_out=way_out,
     )
     driver = make_driver(own)
     try:
@@ -126,6 +143,11 @@ def _tell(result: SandboxResult, *, as_json: bool) -> None:
     say.line(text)
     spent = (result.ended_at - result.started_at).total_seconds()
     say.note(f"{result.status} in {spent:.2f} s")
+    for record in result.egress:
+        asked = f"{record.method} {record.scheme}://{record.host}:{record.port}{record.path}"
+        key = f" with credential {record.credential}" if record.credential else ""
+        why = f": {record.reason}" if record.reason else ""
+        say.note(f"{record.verdict}: {asked}, {record.sent} bytes{key}{why}")
     for artifact in result.artifacts:
         say.note(f"artifact {artifact.name}, {artifact.size} bytes")
 
@@ -134,6 +156,7 @@ def _facts(result: SandboxResult) -> dict[str, Any]:
     return {
         "limit": result.limit,
         "artifacts": [artifact.model_dump(mode="json") for artifact in result.artifacts],
+        "requests": [record.model_dump(mode="json") for record in result.egress],
         "files": sorted(result.workspace.files),
         "started_at": result.started_at,
         "ended_at": result.ended_at,
