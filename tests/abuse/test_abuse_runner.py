@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 import pytest
 
 pytestmark = pytest.mark.docker
@@ -63,7 +65,7 @@ async def test_report_that_is_a_bomb_is_an_error(attacker, bomb):
     assert (result.status, result.value) == ("error", None)
 
 
-async def test_report_of_16_megabytes_is_output_limit(attacker):
+async def test_report_of_megabytes_is_output_limit(attacker):
     arguments = {"report": 'v"' + "x" * (3 << 20) + '"'}
     result = await attacker.run("runner", "leave", arguments=arguments)
     assert (result.status, result.limit) == ("output_limit", "output")
@@ -102,3 +104,23 @@ async def test_caught_signals_and_stopped_clock_end_at_the_deadline(attacker):
 
 async def test_flood_of_signals_does_not_deafen(attacker):
     assert await attacker.fact("runner", "flood_signals") > 0
+
+
+@pytest.mark.parametrize("reuse", ["call", "run"])
+async def test_attacked_runner_serves_the_next_call(attacker, reuse):
+    more = {"run": f"abuse-{secrets.token_hex(6)}", "limits": {"reuse": reuse}}
+    assert await attacker.fact("runner", "signals", **more) > 0
+    await attacker.fact("runner", "controls", **more)
+    result = await attacker.run("runner", "flood_signals", **more)
+    await attacker.driver.release(more["run"])
+    assert result.status == "ok"
+    # What the runner was spared, a leased container need not be thrown away for.
+    assert (result.start == "leased") == (reuse == "run")
+
+
+async def test_container_past_a_limit_is_not_used_again(attacker):
+    more = {"run": f"abuse-{secrets.token_hex(6)}", "limits": {"reuse": "run", "time_s": 1}}
+    assert (await attacker.run("runner", "stop_all", **more)).status == "timeout"
+    result = await attacker.run("runner", "flood_signals", **more)
+    await attacker.driver.release(more["run"])
+    assert (result.status, result.start in ("warm", "cold")) == ("ok", True)
