@@ -18,12 +18,12 @@ import docker
 import docker.errors
 import pytest
 
-from interlock.sandbox import self_test
+from interlock.sandbox import DockerDriver, clean, self_test
 from interlock.sandbox.options import container
 from interlock.types import Profile
 
 CONFIGURATION = Path(__file__).parents[2] / "images" / "docker-socket-proxy" / "haproxy.cfg"
-WAY_OUT = "/tmp/interlock-out-0"
+WAY_OUT = "/tmp/interlock-out-proxy-test"
 PROFILE = Profile(name="small", memory_mib=128, workspace_mib=8, tmp_mib=8, time_s=20)
 
 pytestmark = pytest.mark.docker
@@ -34,7 +34,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A running HAProxy with the shipped configuration; its folder of sockets."""
     sockets = tmp_path_factory.mktemp("p")
     engine = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://")
-    environment = {**os.environ, "DOCKER_SOCKET": engine, "PROXY_SOCKETS": str(sockets)}
+    environment = {**os.environ, "DOCKER_SOCKET": engine, "PROXY_SOCKETS": str(sockets), "WAY_OUT_FOLDERS": WAY_OUT}
     haproxy = shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin")
     assert haproxy, "apt-get install haproxy"
     running = subprocess.Popen([haproxy, "-db", "-f", str(CONFIGURATION)], env=environment)
@@ -97,6 +97,29 @@ def test_every_control_holds_through_the_proxy(executor, image):
     assert len(checks) > 60
 
 
+async def test_calls_run_through_the_proxy(proxy, image, settings, blobs, make_call, monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{proxy / 'executor.sock'}")
+    driver = DockerDriver(settings)
+    try:
+        good = await driver.run(make_call("return 1", returns="int", image=image), blobs)
+        late = await driver.run(make_call("time.sleep(60)", limits={"time_s": 1}, image=image), blobs)
+        much = await driver.run(make_call("print('x' * 10**7)\nreturn 2", returns="int", image=image), blobs)
+    finally:
+        await driver.close()
+    assert (good.status, good.value) == ("ok", b"1")
+    assert late.status == "timeout"
+    assert (much.status, much.value) == ("ok", b"2")
+
+
+def test_dead_executors_are_cleaned_up_after_through_the_proxy(proxy, image, settings, engine, monkeypatch):
+    labels = {"interlock.sandbox": "nobody", "interlock.expires": "1"}
+    made = engine.create_container(image, name="interlock-left", labels=labels)["Id"]
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{proxy / 'executor.sock'}")
+    removed = clean(settings)
+    assert any("interlock-left" in line or made[:12] in line for line in removed)
+    assert engine.containers(all=True, filters={"id": made}) == []
+
+
 def test_own_shape_of_container_passes(create, body):
     assert create(json.dumps(body).encode()) == 201
 
@@ -108,7 +131,7 @@ def test_way_out_of_the_executor_passes(create, body):
     try:
         assert create(json.dumps(body).encode()) == 201
     finally:
-        os.rmdir(f"{WAY_OUT}/abc")
+        shutil.rmtree(WAY_OUT)
 
 
 WEAKER: list[tuple[str, Any]] = [
