@@ -14,6 +14,7 @@ demo: ## One governed run, from issue to approved patch, replay and a detected a
 .PHONY: test
 test: ## Every test, on a real Temporal server, Docker engine and PostgreSQL
 	@sh scripts/setup.sh test
+	@$(BIN)/python -m compileall -q src/interlock  # hundreds of processes read it, also where none may write
 	@$(BIN)/python -m pytest -n auto --no-loadscope-reorder
 
 .PHONY: check
