@@ -113,9 +113,11 @@ class Fleet:
 
     def _pool_for(self, call: SandboxCall, image: str) -> Pool:
         self.reaper.start()
+        shape = Shape.for_call(call, image)
         with self._lock:
-            pool = self._pool(Shape.for_call(call, image))
-        pool.keep(Bounds(call.profile.warm_min, call.profile.warm_max))
+            pool = self._pool(shape)
+            if shape not in self._asked_for:
+                pool.keep(Bounds(call.profile.warm_min, call.profile.warm_max))
         return pool
 
     def _pool(self, shape: Shape) -> Pool:
