@@ -9,10 +9,13 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from support.egress import HOST, Opened, Service, opened, service
 
 from interlock.sandbox.egress import Caps
@@ -375,6 +378,65 @@ def test_error_of_caller_comes_out_as_it_is(web: Service, tmp_path: Path) -> Non
     with pytest.raises(KeyError):
         fail()
     assert list(tmp_path.iterdir()) == []
+
+
+PARTS = [
+    *(
+        b"\r\n",
+        b"\n",
+        b"\r",
+        b"\x00",
+        b"\x0b",
+        b" ",
+        b"\t",
+        b"/",
+        b"..",
+        b"%2e",
+        b"%2f",
+        b":",
+        b"@",
+        b"#",
+        b"?",
+        b";",
+        b"\\",
+    ),
+    *(b"Host: evil\r\n", b"Content-Length: 3\r\n", b"Transfer-Encoding: chunked\r\n", b"0\r\n\r\n"),
+    b"GET /closed HTTP/1.1\r\nHost: api.test\r\n\r\n",
+]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    which=st.lists(st.integers(0, 2), min_size=1, max_size=3),
+    changes=st.lists(st.tuples(st.integers(0, 400), st.integers(0, 4), st.sampled_from(PARTS)), max_size=4),
+)
+def test_hostile_streams_get_no_further_than_rules(
+    web: Service, tmp_path: Path, which: list[int], changes: list[tuple[int, int, bytes]]
+) -> None:
+    """Whatever is put into or taken out of good requests: what arrives is allowed, and on record."""
+    good = (
+        request(web, method="GET", path="/open/x"),
+        request(web, "Content-Length: 5", path="/open/x", body="hello"),
+        request(web, "Transfer-Encoding: chunked", path="/open/x", body="5\r\nhello\r\n0\r\n\r\n"),
+    )
+    stream = b"".join(good[number] for number in which)
+    for at, dropped, put in changes:
+        stream = stream[:at] + put + stream[at + dropped :]
+    before = len(web.seen)
+    rule = web.rule(methods=("GET", "POST"), paths=("/open/**",))
+    with opened(tmp_path, rule, caps=Caps(head_s=0.3, piece_s=0.3, idle_s=0.3)) as way, way.connect() as one:
+        one.sendall(stream)
+        one.shutdown(socket.SHUT_WR)
+        with suppress(OSError):
+            while one.recv(65536):
+                pass
+    arrived = web.seen[before:]
+    for seen in arrived:
+        assert seen.method in ("GET", "POST")
+        assert seen.header("host") == [f"{HOST}:{web.port}"]
+        assert seen.path.split("?")[0].startswith("/open/")
+        assert ".." not in seen.path.split("?")[0].split("/")
+    assert len(arrived) <= len([one for one in way.records if one.verdict in ("sent", "failed")])
 
 
 def test_every_bound_is_documented() -> None:

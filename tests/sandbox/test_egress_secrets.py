@@ -14,6 +14,7 @@ import docker
 import pytest
 from support.egress import TOKEN, Service, Watching, credential, service
 
+from interlock.errors import LedgerUnavailable
 from interlock.sandbox import DockerDriver, SandboxCall, SandboxResult
 from interlock.sandbox.docker_driver import container_name
 from interlock.settings import Settings
@@ -309,3 +310,41 @@ async def test_call_that_ends_leaves_no_connection(run: RunCall, secure: Service
     secure.released.set()
     assert json.loads(result.value or b"") == "done"
     assert [(one.path, one.verdict) for one in result.egress] == [("/mute", "failed")]
+
+
+async def test_leased_container_gets_a_way_for_each_call(
+    run: RunCall, secure: Service, reaching: DockerDriver
+) -> None:
+    body = f"""
+    import hashlib, json, urllib.request
+    with urllib.request.urlopen("https://localhost:{secure.port}/a") as answer:
+        return json.dumps([answer.status, hashlib.sha256(open("/run/interlock/ca.pem", "rb").read()).hexdigest()])
+    """
+    one, other = (secure.rule(host="localhost", paths=(path,)) for path in ("/a", "/b"))
+    given = {"run": "run-leased", "limits": {"reuse": "run"}}
+    first, second = await run(body, one, **given), await run(body, one, **given)
+    third = await run(body, other, **given)
+    await reaching.release("run-leased")
+    (status, authority), (again, another) = (json.loads(json.loads(each.value or b"")) for each in (first, second))
+    assert (status, again, second.start) == (200, 200, "leased")
+    assert authority != another
+    assert [each.number for each in second.egress] == [1]
+    # Another way out is another container.
+    assert (third.status, third.start == "leased") == ("error", False)
+    assert [each.verdict for each in third.egress] == ["refused"]
+
+
+async def test_request_that_is_not_on_record_does_not_leave(run: RunCall, secure: Service) -> None:
+    before = len(secure.seen)
+    body = f"""
+    import urllib.request
+    try:
+        urllib.request.urlopen("https://localhost:{secure.port}/hello")
+    except urllib.error.HTTPError as error:
+        return error.read().decode()
+    """
+    watching = Watching(LedgerUnavailable("down"))
+    result = await run(body, secure.rule(host="localhost"), watching=watching)
+    assert "could not be put on record first" in json.loads(result.value or b"")
+    assert [one.verdict for one in result.egress] == ["refused"]
+    assert len(secure.seen) == before

@@ -18,6 +18,7 @@ from interlock.sandbox.egress.client import Client, ConnectionOver
 from interlock.sandbox.egress.credentials import chosen
 from interlock.sandbox.egress.headers import (
     Headers,
+    check_length,
     compressed,
     plain_name,
     request_headers,
@@ -84,7 +85,7 @@ class Exchange:
         if self._method in _NEVER:
             raise Refused(f"{self._method} is never allowed")
         rules = fitting(way.rules, target, self._method)
-        self._check_length(headers)
+        check_length(headers, way.caps.request_bytes)
         credential = chosen(way.credentials, target)
         if way.capture:
             return Plan(target, headers, (), credential)
@@ -94,11 +95,6 @@ class Exchange:
                 way.resolver, target.host, target.port, private=private, timeout_s=way.caps.connect_s
             )
         return Plan(target, await self._with_secret(headers, credential), addresses, credential)
-
-    def _check_length(self, headers: Headers) -> None:
-        for name, value in headers:
-            if plain_name(name) == "content-length" and int(value) > self._way.caps.request_bytes:
-                raise Refused(f"the body has {int(value)} bytes, the most is {self._way.caps.request_bytes}")
 
     async def _with_secret(self, headers: Headers, credential: Credential | None) -> Headers:
         """The request as it goes out. Where secrets are about, answers come whole and uncompressed."""
@@ -190,7 +186,8 @@ class Exchange:
             raise Unreachable("the server switched to another protocol, unasked")
         if guard and compressed(response.headers):
             raise Unreachable("the answer is compressed, unasked, so no secret can be kept from coming back in it")
-        headers = [(name, guard.scrub(value)) for name, value in response_headers(response.headers)]
+        kept = response_headers(response.headers)
+        headers = [(guard.scrub(name), guard.scrub(value)) for name, value in kept]
         self._answering = True
         await self._client.begin(response.status, headers)
         scrubber = Scrubber(guard)

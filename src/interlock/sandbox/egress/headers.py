@@ -74,6 +74,17 @@ def request_headers(headers: Headers, target: Target) -> Headers:
     return [(b"Host", target.authority.encode()), *(pair for pair in kept if plain_name(pair[0]) != "host")]
 
 
+def check_length(headers: Headers, most: int) -> None:
+    """A body that says itself that it is too large is not begun.
+
+    Raises:
+        Refused
+    """
+    for name, value in headers:
+        if plain_name(name) == "content-length" and int(value) > most:
+            raise Refused(f"the body has {int(value)} bytes, the most is {most}")
+
+
 def _of_proxies(name: str) -> bool:
     return name in _OF_PROXIES or name.startswith("x-forwarded-")
 
