@@ -7,7 +7,7 @@ from typing import Final
 
 from interlock.types.closed import Closed
 
-FIX: Final = "run `interlock sandbox build --force`; if it stays, the engine is set up weaker than this needs"
+FIX: Final = "run `interlock sandbox build --force`; if it stays, see docs/explanation/closed-door.md: the engine is too weak"
 
 
 class Check(Closed):
