@@ -126,3 +126,24 @@ async def test_nothing_of_the_host_is_told(attacker, monkeypatch):
     assert found["command"].startswith("python3 -I -B /opt/interlock ")
     assert "s3cret" not in str(found)
     assert "abuse" not in str(found)
+
+
+async def started(attacker, start, file, tool):
+    """An attack in a container that was started ahead, for the call, or before for the same run."""
+    limits = {"cold": {"warm_max": 0}, "warm": {"warm_min": 1}, "leased": {"reuse": "run"}}[start]
+    more = {"run": f"abuse-{secrets.token_hex(6)}", "limits": {"memory_mib": 131, **limits}}
+    for _ in range(40):
+        result = await attacker.run(file, tool, **more)
+        if result.start == start:
+            await attacker.driver.release(more["run"])
+            return attacker.read(result)
+        await asyncio.sleep(0.25)
+    raise AssertionError(f"no start is {start}")
+
+
+@pytest.mark.parametrize(("file", "tool"), [("kernel", "calls"), ("runner", "proc_files")])
+async def test_every_start_is_as_closed(attacker, file, tool):
+    cold = await started(attacker, "cold", file, tool)
+    assert "allowed" not in cold.values()
+    assert await started(attacker, "warm", file, tool) == cold
+    assert await started(attacker, "leased", file, tool) == cold

@@ -239,6 +239,7 @@ BEFORE = [
     "flood",
     "refuse",
     "dead",
+    "claimed_by_another",
 ]
 
 

@@ -81,3 +81,8 @@ def twice(head: dict[str, Any], body: bytes) -> bytes:
 def dead(head: dict[str, Any], body: bytes) -> bytes:
     """Gone at once."""
     os._exit(0)
+
+
+def claimed_by_another(head: dict[str, Any], body: bytes) -> bytes:
+    """Ready, then another call's."""
+    return pack({**head, "call": "run-other:c1"} if head["kind"] == "claimed" else head, body)
