@@ -104,6 +104,21 @@ def test_other_server_name_is_refused(secure: Service, tmp_path: Path) -> None:
     assert "the TLS handshake asks for 'other.test', the tunnel is for 'api.test'" in way.records[0].reason
 
 
+def test_handshake_without_a_name_is_refused(secure: Service, tmp_path: Path) -> None:
+    with opened(tmp_path, secure.rule(), service=secure) as way:
+        own = f"{HOST}:{secure.port}"
+        one = way.connect()
+        one.sendall(f"CONNECT {own} HTTP/1.1\r\nHost: {own}\r\n\r\n".encode())
+        assert one.recv(4096).startswith(b"HTTP/1.1 200")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with pytest.raises((ssl.SSLError, OSError)):
+            context.wrap_socket(one)
+        one.close()
+        time.sleep(0.05)
+    assert "the TLS handshake asks for 'no name'" in way.records[0].reason
+
+
 @pytest.mark.parametrize("host", ["other.test", f"{HOST}:1", ""])
 def test_other_host_inside_tunnel_is_refused(secure: Service, tmp_path: Path, host: str) -> None:
     before = len(secure.seen)

@@ -166,8 +166,8 @@ def service(*, tls: bool = False, address: str = "127.0.0.1", folder: Path | Non
     server.seen, server.released, server.folder = [], threading.Event(), folder  # type: ignore[attr-defined]
     authority = CertificateAuthority(["test", "localhost"]) if tls else None
     if authority:
-        context = authority.context(HOST, lambda _: True)
-        context.sni_callback = lambda one, name, _: setattr(one, "context", authority.context(name or HOST, bool))
+        context = authority.context(HOST)
+        context.sni_callback = lambda one, name, _: setattr(one, "context", authority.context(name or HOST))
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import ssl
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from typing import Final
@@ -53,7 +53,9 @@ class CertificateAuthority:
             .add_extension(x509.NameConstraints(permitted, _EVERY_ADDRESS), critical=True)
             .sign(self._key, SHA256())
         )
-        self._made: LRUCache[str, bytes] = LRUCache(_KEPT)
+        self._contexts: LRUCache[str, ssl.SSLContext] = LRUCache(_KEPT)
+        self.misnamed: dict[str, str] = {}
+        """Host → the other name that a handshake with it asked for last."""
 
     def __repr__(self) -> str:
         return "CertificateAuthority()"
@@ -63,21 +65,22 @@ class CertificateAuthority:
         """Its certificate."""
         return self._certificate.public_bytes(Encoding.PEM)
 
-    def context(self, host: str, named: Callable[[str | None], bool]) -> ssl.SSLContext:
-        """For the server's side of a handshake as `host`.
+    def context(self, host: str) -> ssl.SSLContext:
+        """For the server's side of a handshake as `host`, and with nobody who asks for another."""
+        if host not in self._contexts:
+            self._contexts[host] = self._context(host)
+        return self._contexts[host]
 
-        Args:
-            host: whom the certificate names.
-            named: gets the name that the client asks for; whether it may go on.
-        """
+    def _context(self, host: str) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_alpn_protocols(["http/1.1"])
-        # One request after the other is checked; a resumed session would bring nothing.
-        context.options |= ssl.OP_NO_TICKET
 
         def on_name(_: ssl.SSLObject, name: str | None, __: ssl.SSLContext) -> int | None:
-            return None if named(name) else ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+            if name == host:
+                return None
+            self.misnamed[host] = name or "no name"
+            return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
 
         context.sni_callback = on_name
         # The standard library loads certificates from files only.
@@ -88,20 +91,18 @@ class CertificateAuthority:
         return context
 
     def _leaf(self, host: str) -> bytes:
-        """Certificate and key for a host."""
-        if host not in self._made:
-            key = ec.generate_private_key(ec.SECP256R1())
-            certificate = (
-                self._builder(key, x509.Name([]))
-                .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-                .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=True)
-                .add_extension(_usage(_SIGN_ONLY), critical=True)
-                .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-                .sign(self._key, SHA256())
-            )
-            private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-            self._made[host] = private + certificate.public_bytes(Encoding.PEM)
-        return self._made[host]
+        """Key and certificate for a host."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = (
+            self._builder(key, x509.Name([]))
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=True)
+            .add_extension(_usage(_SIGN_ONLY), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .sign(self._key, SHA256())
+        )
+        private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        return private + certificate.public_bytes(Encoding.PEM)
 
     def _builder(self, key: ec.EllipticCurvePrivateKey, subject: x509.Name) -> x509.CertificateBuilder:
         now = datetime.now(UTC)

@@ -46,14 +46,18 @@ class Secrets:
         self._kept: TTLCache[str, SecretStr] = TTLCache(_MOST, _KEPT_S, timer=clock)
         self._lock = threading.Lock()
 
+    def kept(self, credential: Credential) -> SecretStr | None:
+        """The secret of a credential, if it was read not long ago."""
+        with self._lock:
+            return self._kept.get(credential.source)
+
     def read(self, credential: Credential) -> SecretStr:
         """The secret of a credential. May block.
 
         Raises:
             Refused: it cannot be had, or cannot stand in a header.
         """
-        with self._lock:
-            kept = self._kept.get(credential.source)
+        kept = self.kept(credential)
         if kept is None:
             kept = SecretStr(self._fresh(credential))
             with self._lock:

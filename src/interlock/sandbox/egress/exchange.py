@@ -11,6 +11,7 @@ import anyio
 import h11
 import httpcore2
 from anyio import to_thread
+from pydantic import SecretStr
 
 from interlock.errors import InterlockError, Refused, Unreachable
 from interlock.sandbox.egress.addresses import permitted
@@ -103,12 +104,16 @@ class Exchange:
             headers = with_own(headers, "Accept-Encoding", "identity")
         if credential is None:
             return headers
-        async with self._way.lookups:
-            read = await to_thread.run_sync(self._way.secrets.read, credential, abandon_on_cancel=True)
-        secret = read.get_secret_value()
+        secret = (await self._secret(credential)).get_secret_value()
         value = credential.template.replace("{secret}", secret)
         self._way.guard.learn(secret, value)
         return with_own(headers, credential.header, value)
+
+    async def _secret(self, credential: Credential) -> SecretStr:
+        if kept := self._way.secrets.kept(credential):
+            return kept
+        async with self._way.lookups:
+            return await to_thread.run_sync(self._way.secrets.read, credential, abandon_on_cancel=True)
 
     async def _refuse(self, refusal: Refused) -> None:
         await self._tell(HTTPStatus.FORBIDDEN, refusal, await self._noted("refused", refusal))

@@ -43,6 +43,7 @@ _ENDS: Final = (
     anyio.ClosedResourceError,
     anyio.EndOfStream,
     ssl.SSLError,
+    Refused,
 )
 """How connections of hostile or hasty clients end."""
 
@@ -164,20 +165,13 @@ class Way:
         await self._inside(await client.tunnel(), wanted)
 
     async def _inside(self, stream: ByteStream, wanted: Authority) -> None:
-        others: list[str] = []
-
-        def named(name: str | None) -> bool:
-            if name != wanted.host:
-                others.append(name or "no name")
-            return not others
-
-        context = self.authority.context(wanted.host, named)
+        context = self.authority.context(wanted.host)
         try:
             with anyio.fail_after(self.caps.head_s):
                 tls = await TLSStream.wrap(stream, server_side=True, ssl_context=context, standard_compatible=False)
         except ssl.SSLError:
-            if others:
-                reason = f"the TLS handshake asks for {others[0]!r}, the tunnel is for {wanted.host!r}"
+            if other := self.authority.misnamed.pop(wanted.host, ""):
+                reason = f"the TLS handshake asks for {other!r}, the tunnel is for {wanted.host!r}"
                 await self.journal.note(Asked("CONNECT", wanted), "refused", reason=reason)
             raise
         await self._talk(tls, wanted)
