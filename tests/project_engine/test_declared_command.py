@@ -54,7 +54,7 @@ def test_same_definition_has_the_same_digest() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ("kind: command", "kind: comand", "tools/t.yaml:1: kind: 'comand' is none of command, shell, mcp, http"),
+        ("kind: command", "kind: comand", "tools/t.yaml:1: kind: 'comand' is none of command, shell, mcp, http, output"),
         ("kind: command\n", "", "tools/t.yaml:1: kind: is missing"),
         ("action: read", "acton: read", "tools/t.yaml:3: acton: no such key (did you mean 'action'?)"),
         ("description: Count the words of a file.\n", "", "description: is missing"),

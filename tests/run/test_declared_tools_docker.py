@@ -32,6 +32,7 @@ TOOLS = {
         "kind: command\ndescription: Count up.\naction: read\nresult: text\n"
         'argv: [seq, "{upto}"]\nparameters: {upto: {type: integer, maximum: 100000}}\n'
     ),
+    "more": "kind: output\n",
 }
 NOON = {"source_timezone": "UTC", "time": "12:00"}
 TURNS = playbook(
@@ -42,11 +43,16 @@ TURNS = playbook(
     call("terminal", command="pwd; echo $COLOUR; cat one"),
     call("terminal", command="curl evil.example"),
     call("numbers", upto=20_000),
+    call("more", call="c7", name="stdout.txt", find="\n15000\n", length=14),
+    call("more", call="c7", name="secret.txt"),
+    call("more", call="c70", name="stdout.txt"),
+    call("more", call="c4", name="stdout.txt"),
 )
 RULES = [
     allow("clock.convert_time", id="tokyo", when=[{"argument": "target_timezone", "eq": "Asia/Tokyo"}]),
     allow("terminal", action="shell"),
     allow("numbers", action="read"),
+    allow("more", action="read", when=[{"argument": "call", "ne": "c4"}]),
     {
         "id": "no_curl",
         "effect": "deny",
@@ -64,7 +70,9 @@ def settings(temporal_address: str, tmp_path_factory: pytest.TempPathFactory) ->
     project(root, {}, {}, RULES, profiles=PROFILES)
     for name, text in TOOLS.items():
         (root / "tools" / f"{name}.yaml").write_text(text)
-    agent(root, "tester", TURNS, tools=["clock.convert_time", "clock.get_current_time", "terminal", "numbers"])
+    agent(
+        root, "tester", TURNS, tools=["clock.convert_time", "clock.get_current_time", "terminal", "numbers", "more"]
+    )
     shutil.copytree(Path(__file__).parent / "clock_image", root / "images" / "sandbox-clock")
     found = settings_for(root, temporal_address, name="declared", sandbox_driver="docker")
     for image in ("default", "clock"):
@@ -100,9 +108,9 @@ async def test_server_of_pypi_runs_as_it_comes(finished: tuple[Runtime, str]) ->
 
 async def test_denied_tools_of_a_server_do_not_run(finished: tuple[Runtime, str]) -> None:
     runtime, run = finished
-    assert set(ends(runtime, run)) == {f"{run}:c{number}" for number in (1, 4, 5, 7)}
+    assert set(ends(runtime, run)) == {f"{run}:c{number}" for number in (1, 4, 5, 7, 8, 9, 10)}
     proposed = [event for event in runtime.ledger.events(run) if isinstance(event, CallProposed)]
-    assert len(proposed) == 7
+    assert len(proposed) == 11
 
 
 async def test_shell_goes_on_in_another_container(finished: tuple[Runtime, str]) -> None:
@@ -117,8 +125,26 @@ async def test_large_output_is_kept_whole(finished: tuple[Runtime, str]) -> None
     text = runtime.text(end.output)
     assert text.startswith("1\n2\n")
     assert "the whole is artifact 'stdout.txt'" in text
+    assert text.endswith("[artifacts of call 'c7': stdout.txt]")
     kept = {artifact.name: runtime.text(artifact.digest) for artifact in end.artifacts}
     assert kept == {"stdout.txt": "".join(f"{number}\n" for number in range(1, 20_001))}
+
+
+async def test_agent_reads_on_in_a_large_output(finished: tuple[Runtime, str]) -> None:
+    runtime, run = finished
+    end = ends(runtime, run)
+    part = json.loads(runtime.text(end[f"{run}:c8"].output))
+    assert part["text"] == "\n15000\n15001\n1"
+    assert (part["next"], part["total"]) == (part["offset"] + 14, 108_894)
+    assert end[f"{run}:c8"].workspace == end[f"{run}:c7"].workspace
+
+
+async def test_agent_reads_no_other_output(finished: tuple[Runtime, str]) -> None:
+    runtime, run = finished
+    for number in (9, 10):
+        end = ends(runtime, run)[f"{run}:c{number}"]
+        assert end.status == "error"
+        assert "of this run left no artifact" in runtime.text(end.output)
 
 
 async def test_run_of_declared_tools_is_replayed(finished: tuple[Runtime, str]) -> None:

@@ -83,6 +83,8 @@ def _permitted(asked: Asked, *, capture: bool) -> tuple[Profile, WayOut | None]:
         raise Refused(decision.reason, next_step="interlock policy explain --tool … says which rules were near")
     if decision.verdict == "ask" and not capture:
         raise Refused(f"a person must approve this call: {decision.reason}", next_step=_INSTEAD)
+    if asked.entry.kind == "output":
+        raise Refused(f"tool {schema.name!r} reads outputs of a run, and a try is none", next_step=_INSTEAD)
     profile = asked.bundle.profiles[decision.profile or schema.profile]
     profile = tightened(profile, decision.obligations.limits)
     leaves = way_out(asked.bundle, decision, schema, profile)

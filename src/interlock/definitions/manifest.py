@@ -19,11 +19,11 @@ RESERVED_LABELS: Final = frozenset({"requester", "model", "approver"})
 """Labels that only the engine gives: a value of the run's input, of no known origin, from an approver."""
 
 
-ToolKind = Literal["python", "command", "shell", "mcp", "http"]
+ToolKind = Literal["python", "command", "shell", "mcp", "http", "output"]
 """python: an `@tool` function in tools/NAME.py. The others are definitions in tools/NAME.yaml that the runner's own
 code carries out in the sandbox. command: a program with an argv template. shell: a line in the run's own shell
 session. mcp: a tool of a Model Context Protocol server that is started in the sandbox. http: one operation of an
-OpenAPI document, asked through the egress proxy."""
+OpenAPI document, asked through the egress proxy. output: reads artifacts of earlier calls of the run."""
 
 
 class ToolSchema(Closed):

@@ -14,11 +14,12 @@ from interlock.definitions import ToolEntry
 from interlock.digest import canonical, parse
 from interlock.errors import InvalidInput, SandboxUnavailable
 from interlock.run.contracts import ExecuteOutput
+from interlock.run.earlier_output import earlier_output
 from interlock.run.fitting import fitted
 from interlock.run.obligations import redacted
 from interlock.run.observing import CallObserver
 from interlock.run.receipt import Receipt
-from interlock.run.rendering import render, shortened
+from interlock.run.rendering import render, shortened, with_artifacts
 from interlock.run.threads import to_its_end
 from interlock.sandbox import SandboxCall, SandboxResult
 from interlock.types.access import Decision
@@ -89,6 +90,9 @@ class Execution:
     async def _recorded(self, result: SandboxResult) -> ExecuteOutput:
         # What ran is on record, even if the call is cancelled in this moment.
         tree = self._tree()
+        if self.entry.kind == "output":
+            # The one file that it was given is no file of the run.
+            result = result.model_copy(update={"workspace": tree})
         return await to_its_end(self._complete, self.profile, tree, fitted(self.entry, result, tree))
 
     def _observer(self, taking: Callable[[], None] = lambda: None) -> CallObserver:
@@ -128,6 +132,9 @@ class Execution:
             return self._ended("error", str(error), started, tree)
 
     def _sandbox_call(self, profile: Profile, tree: Tree) -> SandboxCall:
+        use = self.entry.schema_.workspace
+        if self.entry.kind == "output":
+            tree, use = earlier_output(self.executor.ledger, self.call, self.arguments), "read"
         return SandboxCall(
             call_id=self.call.call_id,
             run=self.call.run,
@@ -139,7 +146,7 @@ class Execution:
             path=self.entry.path,
             arguments=self.arguments,
             workspace=tree,
-            workspace_use=self.entry.schema_.workspace,
+            workspace_use=use,
             profile=profile,
             image=self._image(profile),
             way_out=self.way_out,
@@ -164,7 +171,11 @@ class Execution:
     def _shown(self, result: SandboxResult) -> tuple[str, tuple[Artifact, ...]]:
         """What the model reads, and the call's artifacts: with the whole text, where that is more."""
         text = redacted(render(result), self.decision.obligations.redact)
-        shown, name = shortened(text, {artifact.name for artifact in result.artifacts})
+        names = [artifact.name for artifact in result.artifacts]
+        number = self.call.call_id.rpartition(":")[2]
+        if self.entry.kind != "python":
+            text = with_artifacts(text, number, names)
+        shown, name = shortened(text, number, names)
         if not name:
             return text, result.artifacts
         data = text.encode()

@@ -28,11 +28,12 @@ def render(result: SandboxResult) -> str:
     return "\n\n".join(part for part in parts if part) or "(no output)"
 
 
-def shortened(text: str, taken: Collection[str] = ()) -> tuple[str, str]:
+def shortened(text: str, call: str, taken: Collection[str] = ()) -> tuple[str, str]:
     """What a model is shown of a result, and the name of the artifact that keeps the whole; empty if it is shown.
 
     Args:
         text: the whole.
+        call: the call's number, by which its artifacts are asked for: `c4`.
         taken: names of artifacts that the call has already.
     """
     if len(text) <= LARGEST_SHOWN:
@@ -41,10 +42,15 @@ def shortened(text: str, taken: Collection[str] = ()) -> tuple[str, str]:
     name = next(one for one in names if one not in taken)
     half = LARGEST_SHOWN // 2
     note = (
-        f"[{len(text) - 2 * half} of {len(text)} characters left out here; the whole is artifact {name!r} of this "
-        "call. Ask for less, or for one part after the other]"
+        f"[{len(text) - 2 * half} of {len(text)} characters left out here; the whole is artifact {name!r} of call "
+        f"{call!r}. Read on in it, or ask for less]"
     )
     return f"{text[:half]}\n{note}\n{text[-half:]}", name
+
+
+def with_artifacts(text: str, call: str, names: Collection[str]) -> str:
+    """The text, and which artifacts the call left, by the names under which they can be read."""
+    return f"{text}\n\n[artifacts of call {call!r}: {', '.join(names)}]" if names else text
 
 
 def _value(value: bytes | None) -> str:

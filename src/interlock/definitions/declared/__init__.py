@@ -4,6 +4,7 @@ from interlock.definitions.declared.command import EXIT_RESULT, SHELL_ACTION, Co
 from interlock.definitions.declared.http import HttpTool
 from interlock.definitions.declared.mcp import Lock, LockedTool, McpServer, pin, segment
 from interlock.definitions.declared.options import Mistake, Options, check_options, schema_of
+from interlock.definitions.declared.output import OutputTool
 from interlock.definitions.declared.parameters import DECIMAL_PATTERN, Parameter, object_schema
 from interlock.definitions.declared.reading import KINDS, Definition, Read, read_definition
 
@@ -21,6 +22,7 @@ __all__ = [
     "McpServer",
     "Mistake",
     "Options",
+    "OutputTool",
     "Parameter",
     "Read",
     "ShellTool",

@@ -12,16 +12,18 @@ from interlock.definitions.declared.command import CommandTool, ShellTool
 from interlock.definitions.declared.http import HttpTool
 from interlock.definitions.declared.mcp import McpServer
 from interlock.definitions.declared.options import Mistake
+from interlock.definitions.declared.output import OutputTool
 from interlock.definitions.placed import Problem, did_you_mean
 from interlock.definitions.yaml_file import YamlFile, parse_yaml
 
-Definition = CommandTool | ShellTool | McpServer | HttpTool
+Definition = CommandTool | ShellTool | McpServer | HttpTool | OutputTool
 
 KINDS: Final[Mapping[str, type[Definition]]] = {
     "command": CommandTool,
     "shell": ShellTool,
     "mcp": McpServer,
     "http": HttpTool,
+    "output": OutputTool,
 }
 
 

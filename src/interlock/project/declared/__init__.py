@@ -12,13 +12,14 @@ from interlock.definitions.declared import (
     CommandTool,
     HttpTool,
     McpServer,
+    OutputTool,
     Read,
     ShellTool,
     check_options,
     read_definition,
 )
 from interlock.errors import InvalidInput
-from interlock.project.declared import command, http, mcp
+from interlock.project.declared import command, http, mcp, output
 from interlock.project.declared.compiled import DeclaredTool, Wrong
 from interlock.project.declared.mcp import lock_path, read_lock
 from interlock.project.problem import Problem
@@ -83,6 +84,8 @@ def _tools(snapshot: Snapshot, stem: str, definition: Any) -> Iterator[tuple[Too
         yield command.command(definition, name)
     elif isinstance(definition, ShellTool):
         yield command.shell(definition, name)
+    elif isinstance(definition, OutputTool):
+        yield output.output(definition, name)
     elif isinstance(definition, McpServer):
         yield from mcp.server(definition, stem, snapshot.files.get(lock_path(stem)))
     elif isinstance(definition, HttpTool):

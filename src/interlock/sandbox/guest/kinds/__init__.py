@@ -14,7 +14,7 @@ __all__ = ["KINDS", "Room", "carry_out"]
 
 Carry = Callable[[dict[str, Any], dict[str, Any], Room], Any]
 
-KINDS = ("command", "shell", "mcp", "http")
+KINDS = ("command", "shell", "mcp", "http", "output")
 """Each is a module of this package; imported in the tool's process, so that the runner stays small."""
 
 
