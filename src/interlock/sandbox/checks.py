@@ -7,7 +7,10 @@ from typing import Final
 
 from interlock.types.closed import Closed
 
-FIX: Final = "run `interlock sandbox build --force`; if it stays, see docs/explanation/closed-door.md: the engine is too weak"
+FIX: Final = (
+    "run `interlock sandbox build --force`; if it stays, the engine is set up too weakly: see "
+    "docs/explanation/closed-door.md"
+)
 
 
 class Check(Closed):
