@@ -119,6 +119,8 @@ class Manifest(Closed):
     workflows: dict[Name, WorkflowEntry]
     images: dict[Name, str]
     """Image name in images/ → the engine's image id."""
+    boms: dict[Name, Digest] = Field(default_factory=dict)
+    """Image name → blob of its bill of materials (CycloneDX JSON), where it was made when the image was built."""
     policy: Digest
     """The bundle in force when the manifest was made; each decision names the one it used."""
 

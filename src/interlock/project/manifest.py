@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, Protocol
 
 import interlock
@@ -90,6 +91,7 @@ def compile_manifest(
     compiler: Compiler,
     policy: Digest,
     images: Mapping[str, str],
+    boms: Mapping[str, bytes] = MappingProxyType({}),
     blobs: Blobs | None = None,
     graph_check: str = "",
 ) -> Manifest:
@@ -101,6 +103,7 @@ def compile_manifest(
         compiler: derives the tools' schemas.
         policy: digest of the policy bundle in force.
         images: image name → the engine's image id.
+        boms: image name → its bill of materials, for those of which one was made.
         blobs: where every pinned source, and the manifest itself, goes; None only computes the digests.
         graph_check: see `describe`.
 
@@ -134,6 +137,7 @@ def compile_manifest(
         tools=tools,
         workflows={name: _workflow(snapshot, entry, keep) for name, entry in description.workflows.items()},
         images=dict(images),
+        boms={name: keep(document) for name, document in sorted(boms.items())},
         policy=policy,
     )
     keep(canonical(manifest.as_hashed()))

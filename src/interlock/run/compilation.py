@@ -12,7 +12,7 @@ from interlock.policy import Bundle, check_references, load_bundle
 from interlock.project import Checks, KnownNames, Problem, check, compile_manifest
 from interlock.run.catalogue import built_in
 from interlock.run.contracts import BUILT_IN_TOOLS
-from interlock.sandbox import compile_tools, image_id
+from interlock.sandbox import compile_tools, image_id, kept_sbom
 from interlock.settings import Settings
 from interlock.types.blobs import Blobs
 
@@ -43,12 +43,15 @@ def compiled(settings: Settings, blobs: Blobs) -> Manifest:
     """
     bundle = load_bundle(settings.root / "permissions")
     blobs.put(bundle.to_bytes())
+    images = images_of(settings, bundle)
+    made = {name: kept_sbom(settings, identity) for name, identity in images.items() if identity}
     return compile_manifest(
         settings.root,
         settings,
         compiler=_compiler(settings),
         policy=bundle.digest,
-        images=images_of(settings, bundle),
+        images=images,
+        boms={name: document for name, document in made.items() if document is not None},
         blobs=blobs,
         graph_check=GRAPH_CHECK,
     )
@@ -91,7 +94,14 @@ def _compiler(settings: Settings, found: dict[str, ToolSchema] | None = None) ->
 def _references(bundle: Bundle, schemas: Mapping[str, ToolSchema], known: KnownNames) -> Iterable[Any]:
     tools = {**schemas, **known.declared, **{name: built_in(name).schema_ for name in BUILT_IN_TOOLS}}
     images = {profile.image for profile in bundle.profiles.values()}
-    return check_references(bundle, agents=known.agents, tools=tools, images=images, workflows=known.workflows)
+    return check_references(
+        bundle,
+        agents=known.agents,
+        tools=tools,
+        images=images,
+        workflows=known.workflows,
+        places=known.places,
+    )
 
 
 def _placed(line: str) -> Problem:

@@ -27,6 +27,8 @@ def pinned(manifest: Manifest, start: Event) -> Iterator[Named]:
                 yield start, f"manifest.agents.{name}.{field}", digest
     for name, workflow in manifest.workflows.items():
         yield start, f"manifest.workflows.{name}.source", workflow.source
+    for name, document in manifest.boms.items():
+        yield start, f"manifest.boms.{name}", document
     yield start, "manifest.policy", manifest.policy
 
 

@@ -12,7 +12,7 @@ from interlock.sandbox.images import build_image, image_id
 from interlock.sandbox.in_process import InProcessDriver
 from interlock.sandbox.report import PoolReport, SandboxReport
 from interlock.sandbox.runtimes import available_runtimes
-from interlock.sandbox.sbom import sbom_of
+from interlock.sandbox.sbom import kept_sbom, sbom_of
 
 __all__ = [
     "UNOBSERVED",
@@ -34,6 +34,7 @@ __all__ = [
     "compile_tools",
     "doctor",
     "image_id",
+    "kept_sbom",
     "make_driver",
     "sbom_of",
     "self_test",

@@ -93,7 +93,7 @@ class Observer(Protocol):
         ...
 
     def taking(self) -> None:
-        """The container of an earlier attempt was found and is about to be taken over; if this raises, it is not."""
+        """What an earlier attempt left was found and is about to be taken over; if this raises, it is not."""
         ...
 
 

@@ -44,11 +44,21 @@ def sbom_of(settings: Settings, name: str = "default") -> bytes:
     identity = image_id(settings, name)
     if identity is None:
         raise SandboxUnavailable(f"sandbox image {name!r} is not built", next_step=f"run `{build_command(name)}`")
-    kept = settings.state_folder / "sbom" / f"{identity.removeprefix('sha256:')}.cdx.json"
+    kept = _path(settings, identity)
     if not kept.is_file():
         with closing(connect()) as api:
             _keep(kept, _document(api, identity, tag_of(settings, name)))
     return kept.read_bytes()
+
+
+def kept_sbom(settings: Settings, identity: str) -> bytes | None:
+    """The bill of materials that was made of an image before, by the engine's id; None if none was."""
+    path = _path(settings, identity)
+    return path.read_bytes() if path.is_file() else None
+
+
+def _path(settings: Settings, identity: str) -> Path:
+    return settings.state_folder / "sbom" / f"{identity.removeprefix('sha256:')}.cdx.json"
 
 
 def _keep(path: Path, content: bytes) -> None:
