@@ -136,8 +136,11 @@ def test_two_files_of_one_tool_are_told(interlock, project: Path) -> None:
     assert "tool 'read_file' is defined in tools/read_file.py too" in interlock("check").out
 
 
-def test_unknown_profile_is_told(interlock, project: Path) -> None:
+def test_unknown_profile_and_credential_are_told(interlock, project: Path) -> None:
     (project / "tools" / "t.yaml").write_text(
-        'kind: command\ndescription: d\naction: read\nprofile: defualt\nargv: ["true"]\n'
+        "# a comment\nkind: command\ndescription: d\naction: read\nargv: [id]\n"
+        "profile: defualt\ncredentials: [bank]\n"
     )
-    assert "unknown sandbox profile 'defualt' (did you mean 'default'?)" in interlock("check").out
+    told = interlock("check").out
+    assert "tools/t.yaml:2: tool 't': unknown profile 'defualt' (did you mean 'default'?)" in told
+    assert "tools/t.yaml:2: tool 't': unknown credential 'bank'" in told

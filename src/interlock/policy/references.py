@@ -26,6 +26,7 @@ def check_references(
     tools: Mapping[str, ToolSchema],
     images: Collection[str],
     workflows: Collection[str] = (),
+    places: Mapping[str, str] | None = None,
 ) -> list[Problem]:
     """Everything in the bundle that names something which does not exist, or that could never work.
 
@@ -35,8 +36,9 @@ def check_references(
         tools: every tool's schema by name.
         images: names of all sandbox images.
         workflows: names of all workflows; empty: conditions on the workflow are not checked.
+        places: tool → `file:line` where it is written; the others are taken to be in a Python file of their name.
     """
-    problems = [*_people(bundle, agents), *route_problems(bundle), *_profiles(bundle, images, tools)]
+    problems = [*_people(bundle, agents), *route_problems(bundle), *_profiles(bundle, images, tools, places or {})]
     for rule in bundle.rules:
         found = [
             *_agents(rule, agents),
@@ -98,22 +100,25 @@ def _own_calls(bundle: Bundle, route: str) -> list[str]:
     ]
 
 
-def _profiles(bundle: Bundle, images: Collection[str], tools: Mapping[str, ToolSchema]) -> Iterator[Problem]:
+def _profiles(
+    bundle: Bundle, images: Collection[str], tools: Mapping[str, ToolSchema], places: Mapping[str, str]
+) -> Iterator[Problem]:
     for name, profile in bundle.profiles.items():
         if profile.image not in images:
             guess = did_you_mean(profile.image, images)
             said = f"profile {name!r}: unknown image {profile.image!r}{guess}"
             yield Problem(bundle.sources[f"profiles:{name}"], said, "unknown-name")
     for tool in tools.values():
+        place = places.get(tool.name, f"tools/{tool.name.replace('.', '_')}.py:1")
         if tool.profile not in bundle.profiles:
             guess = did_you_mean(tool.profile, bundle.profiles)
             said = f"tool {tool.name!r}: unknown profile {tool.profile!r}{guess}"
-            yield Problem(f"tools/{tool.name}.py:1", said, "unknown-name")
+            yield Problem(place, said, "unknown-name")
         for credential in tool.credentials:
             if credential not in bundle.credentials:
                 guess = did_you_mean(credential, bundle.credentials)
                 said = f"tool {tool.name!r}: unknown credential {credential!r}{guess}"
-                yield Problem(f"tools/{tool.name}.py:1", said, "unknown-name")
+                yield Problem(place, said, "unknown-name")
 
 
 def covered_tools(pattern: str, tools: Mapping[str, ToolSchema]) -> dict[str, ToolSchema]:

@@ -31,6 +31,8 @@ class KnownNames:
     workflows: frozenset[str]
     declared: Mapping[str, ToolSchema] = field(default_factory=dict)
     """Contracts of the tools that tools/NAME.yaml declares."""
+    places: Mapping[str, str] = field(default_factory=dict)
+    """Each of them → `file:line`."""
 
 
 class PlacedMessage(Protocol):
@@ -82,7 +84,7 @@ def check(root: Path, checks: Checks | None = None, *, cache: Path | None = None
     problems += snapshot.problems
     declared, declared_problems = declared_tools(snapshot)
     tools, tool_problems = _tools(snapshot, sources, declared, checks)
-    tool_problems += [*declared_problems, *_profiles(declared, checks.profiles)]
+    tool_problems += declared_problems
     description, description_problems = _describe(root, sources, problems, cache, checks.graph_check)
     problems += [*tool_problems, *description_problems]
     modules = {(folder, name) for folder in ("agents", "tools", "workflows") for name in snapshot.modules(folder)}
@@ -94,7 +96,8 @@ def check(root: Path, checks: Checks | None = None, *, cache: Path | None = None
         agents = frozenset(snapshot.modules("agents"))
         schemas = {tool.schema.name: tool.schema for tool in declared}
         names = frozenset({*tools, *checks.built_in_tools})
-        known = KnownNames(agents, names, frozenset(description.workflows), schemas)
+        places = {tool.schema.name: f"{tool.path}:{tool.line}" for tool in declared}
+        known = KnownNames(agents, names, frozenset(description.workflows), schemas, places)
         problems += map(_placed, checks.references(known))
     return in_order(problems)
 
@@ -135,13 +138,6 @@ def _tools(
 
 def _counts(problem: Problem, sources: Mapping[str, Source]) -> bool:
     return problem.file in sources or problem.file.endswith(".yaml")
-
-
-def _profiles(declared: Iterable[DeclaredTool], profiles: Collection[str] | None) -> Iterator[Problem]:
-    for tool in declared:
-        if profiles is not None and (name := tool.schema.profile) not in profiles:
-            message = f"tool {tool.schema.name!r}: unknown sandbox profile {name!r}"
-            yield Problem(file=tool.path, line=tool.line, message=message, suggestion=closest(name, profiles))
 
 
 def _describe(

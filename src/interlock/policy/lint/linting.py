@@ -55,6 +55,7 @@ def references_to(bundle: Bundle, project: Surroundings | None) -> list[Problem]
         tools=project.tools,
         images=project.images,
         workflows=project.workflows,
+        places=project.places,
     )
 
 
