@@ -25,6 +25,7 @@ import math
 import os
 import platform
 import random
+import signal
 import statistics
 import sys
 import time
@@ -37,7 +38,7 @@ sys.path.insert(0, str(HERE / "sandbox_peers"))
 
 from install import Missing  # noqa: E402
 from parts import cpu  # noqa: E402
-from ways import WAYS, Bench, Way  # noqa: E402
+from ways import WAYS, Bench, Way, say  # noqa: E402
 from work import expected  # noqa: E402
 
 POOLED, FRESH = "interlock, a container a call", "docker run"
@@ -101,6 +102,7 @@ def rounds(bench: Bench, count: int) -> dict[str, list[float]]:
     """Each way once a round; only whole series are kept."""
     kept: dict[str, list[float]] = {name: [] for name in bench.workers}
     for number in range(-1, count):
+        say(f"round {number + 1} of {count}")
         order = list(bench.workers)
         random.Random(number).shuffle(order)
         for name in order:
@@ -115,6 +117,7 @@ def crowds(bench: Bench, callers: list[int], seconds: float) -> dict[str, dict[s
     """Calls a second of each way with so many callers at a time."""
     found: dict[str, dict[str, Any]] = {name: {} for name in bench.workers}
     for count in callers:
+        say(f"{count} at a time")
         for name in list(bench.workers):
             try:
                 worker = bench.workers[name]
@@ -186,7 +189,7 @@ def measure(bench: Bench, ways: list[Way], options: argparse.Namespace) -> Figur
     for way in ways:
         bench.start(way)
     spent = rounds(bench, options.rounds)
-    paced = pace(bench, options.rounds) if POOLED in bench.workers else {}
+    paced = pace(bench, min(options.rounds, 15)) if POOLED in bench.workers else {}
     memory = {name: idle_memory(bench, name) for name in bench.workers}
     leaks = {name: leaked(bench, name) for name in bench.workers}
     rates = crowds(bench, options.callers, options.seconds)
@@ -240,14 +243,16 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--check", action="store_true", help="exit 1 where a goal is missed")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="measure only ways whose name begins so")
-    parser.add_argument("--rounds", type=int, default=30, help="calls of each way, one after the other")
-    parser.add_argument("--seconds", type=float, default=2.0, help="how long each crowd calls")
+    parser.add_argument("--rounds", type=int, default=20, help="calls of each way, one after the other")
+    parser.add_argument("--seconds", type=float, default=1.0, help="how long each crowd calls")
     parser.add_argument("--callers", type=int, nargs="+", default=[1, 4, 8], help="sizes of the crowds")
     parser.add_argument("--folder", type=Path, default=HERE.parent / ".interlock" / "benchmarks" / "sandbox")
     options = parser.parse_args()
     ways = [way for way in WAYS if not options.only or way.name.lower().startswith(tuple(options.only))]
     if not ways:
         parser.error(f"--only {options.only}: the ways are {', '.join(way.name for way in WAYS)}")
+    # Containers must not outlive a benchmark that is told to stop.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     bench = Bench(HERE.parent, options.folder)
     try:
         found = measure(bench, ways, options)

@@ -26,7 +26,8 @@ class Smolagents(protocol.Way):
         self._executors += await asyncio.gather(*(asyncio.to_thread(self._start) for _ in range(wanted)))
 
     def _start(self) -> DockerExecutor:
-        hardening = {k: v for k, v in self.given["hardening"].items() if k != "network_mode"}
+        hardening = {**self.given["hardening"], "network": self.given["network"]}
+        del hardening["network_mode"]
         return DockerExecutor(
             [],
             AgentLogger(level=LogLevel.ERROR),

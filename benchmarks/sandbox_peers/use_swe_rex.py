@@ -22,13 +22,10 @@ class SweRex(protocol.Way):
         self._deployments: list[DockerDeployment] = []
 
     async def open(self, slots: int) -> None:
-        labels = [f"--label={name}={value}" for name, value in self.given["labels"].items()]
+        flags = [*self.given["flags"], f"--network={self.given['network']}", "--env=HOME=/tmp"]
+        flags += [f"--label={name}={value}" for name, value in self.given["labels"].items()]
         for _ in range(slots - len(self._deployments)):
-            one = DockerDeployment(
-                image=self.given["image"],
-                pull="never",
-                docker_args=[*self.given["flags"], *labels, "--env=HOME=/tmp"],
-            )
+            one = DockerDeployment(image=self.given["image"], pull="never", docker_args=flags)
             # Its own check answers within 0.15 s or not at all, which a loaded machine may miss; it asks again.
             await one.start()
             self._deployments.append(one)

@@ -82,12 +82,19 @@ class Bench:
         self.client = docker.from_env(version="auto", timeout=120)
         self._host = hardening.host_config()
         self.labels = {"interlock.benchmark": str(os.getpid())}
-        self._own = build_image(Settings(root=self.root, state=self.folder), progress=_say)
+        self._own = build_image(Settings(root=self.root, state=self.folder), progress=say)
         self.plain = images.plain(self.client.api, self._own)
+        self._network = self.client.networks.create(
+            f"interlock-benchmark-{os.getpid()}",
+            driver="bridge",
+            labels=self.labels,
+            # For peers that are reached over TCP; nothing leads further from there.
+            options={"com.docker.network.bridge.enable_ip_masquerade": "false"},
+        )
 
     def start(self, way: Way) -> None:
         """Set the way up and have it ready for one caller; if that fails, it is missing."""
-        _say(f"setting up {way.name}")
+        say(f"setting up {way.name}")
         try:
             python = install.environment(self.folder, way.peer) if way.peer else Path(sys.executable)
             if way.package:
@@ -106,7 +113,7 @@ class Bench:
             return []
         lacking = hardening.lacking(self.client.api.inspect_container(containers[0]), self._host)
         if lacking:
-            _say(f"{way.name} runs without: {', '.join(lacking)}")
+            say(f"{way.name} runs without: {', '.join(lacking)}")
         return lacking
 
     def _given(self, way: Way) -> dict[str, Any]:
@@ -117,6 +124,7 @@ class Bench:
             "folder": str(self.folder),
             "image": image,
             "labels": self.labels,
+            "network": self._network.name,
             "profile": hardening.PROFILE.model_dump(mode="json"),
             "hardening": hardening.for_sdk(self._host),
             "flags": hardening.for_command_line(self._host),
@@ -133,7 +141,7 @@ class Bench:
 
     def lose(self, name: str, why: Exception) -> None:
         """This way is measured no further."""
-        _say(f"{name}: {why}")
+        say(f"{name}: {why}")
         self.missing[name] = str(why)
         worker = self.workers.pop(name, None)
         if worker:
@@ -146,6 +154,7 @@ class Bench:
         for label in (f"{name}={value}" for name, value in self.labels.items()):
             for row in self.client.api.containers(all=True, filters={"label": label}):
                 self._remove(row["Id"])
+        self._network.remove()
 
     def _end(self, worker: Worker) -> None:
         left = list(worker.containers)
@@ -161,5 +170,6 @@ class Bench:
                 raise
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """Progress, apart from the figures."""
     print(line, file=sys.stderr, flush=True)
