@@ -60,7 +60,8 @@ EVERYTHING = {"methods": ("GET", "HEAD", "POST", "PUT", "OPTIONS", "TRACE", "CON
         ("host with other port", [f"Host: {HOST}:1"], ""),
         ("underscore host", ["Host_: evil.test", f"Host: {HOST}"], ""),
         ("upgrade", ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"], ""),
-        ("h2c", ["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk"], ""),
+        ("two upgrades", ["Connection: Upgrade", "Upgrade: h2c, websocket"], ""),
+        ("empty upgrade", ["Connection: Upgrade", "Upgrade:"], ""),
         ("other method", ["X-HTTP-Method-Override: DELETE"], ""),
         ("underscore method", ["X_HTTP_Method_Override: DELETE"], ""),
         ("other url", ["X-Original-URL: /admin"], ""),
@@ -173,6 +174,13 @@ def test_hop_headers_stay_here(web: Service, tmp_path: Path) -> None:
     with opened(tmp_path, web.rule()) as way:
         assert way.raw(request(web, *lines, "X-Kept: yes", method="GET")).startswith(b"HTTP/1.1 200")
     assert {name.lower() for name, _ in web.seen[-1].headers} == {"host", "x-kept"}
+
+
+def test_offer_of_http2_stays_here(web: Service, tmp_path: Path) -> None:
+    lines = ["Connection: close, Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk"]
+    with opened(tmp_path, web.rule()) as way:
+        assert way.raw(request(web, *lines, method="GET")).startswith(b"HTTP/1.1 200")
+    assert [name.lower() for name, _ in web.seen[-1].headers] == ["host"]
 
 
 def test_untrusted_server_is_not_talked_to(secure: Service, tmp_path: Path) -> None:

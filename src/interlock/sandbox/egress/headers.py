@@ -63,7 +63,8 @@ def request_headers(headers: Headers, target: Target) -> Headers:
     """
     check_host(headers, Authority(target.host, target.port), 443 if target.scheme == "https" else 80)
     names = [plain_name(name) for name, _ in headers]
-    if "upgrade" in names:
+    # HTTP/2 is only offered by this: common clients do it unasked, and go on without. It is not passed on.
+    if any(value.strip().lower() != "h2c" for value in _values(headers, "upgrade")):
         raise Refused("the way out speaks HTTP/1.1 only: no upgrade, no WebSocket")
     if other := sorted(_OTHER_REQUEST & set(names)):
         raise Refused(f"header {other[0]!r} asks for another request than the one that is checked")
