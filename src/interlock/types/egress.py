@@ -87,8 +87,8 @@ class EgressRecord(Closed):
     host: str = Field(max_length=255)
     port: int
     method: str = Field(max_length=32)
-    path: str = Field(max_length=2048)
-    """Without the query, which may hold what nobody should read."""
+    path: str = Field(max_length=512)
+    """Without the query, which may hold what nobody should read; the start of a longer one."""
     status: int = 0
     """HTTP status that came back; 0 where none did."""
     sent: int = 0
@@ -97,6 +97,6 @@ class EgressRecord(Closed):
     """Bytes of the response's body."""
     credential: Name | Literal[""] = ""
     """Which credential was added."""
-    reason: str = Field(default="", max_length=1024)
+    reason: str = Field(default="", max_length=300)
     """Why it was refused or failed."""
     at: AwareDatetime

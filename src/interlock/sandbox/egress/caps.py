@@ -12,7 +12,7 @@ _MIB: Final = 1024 * 1024
 class Caps:
     """Bounds of one call's way out. Names that end in `_s` are seconds."""
 
-    requests: int = 1000
+    requests: int = 300
     """Most requests of a call, refused ones too; all later ones are refused and only counted. Also most tunnels."""
     connections: int = 32
     """Most connections served at once; others wait."""

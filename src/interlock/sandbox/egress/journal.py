@@ -13,7 +13,8 @@ from interlock.sandbox.call import Observer
 from interlock.sandbox.egress.target import Authority, Target
 from interlock.types.egress import EgressRecord, EgressVerdict
 
-_LONGEST: Final = {"scheme": 16, "host": 255, "method": 32, "path": 2048, "reason": 1024}
+_LONGEST: Final = {"scheme": 16, "host": 255, "method": 32, "path": 512, "reason": 300}
+"""Characters. All records of a call travel through a workflow's history, which takes 2 MB at once."""
 
 
 class Journal:
