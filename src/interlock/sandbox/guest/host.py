@@ -41,6 +41,7 @@ class Host:
         self._output = _private(1, write=True)
         self._ready = select.poll()
         self._ready.register(self.input, select.POLLIN)
+        self._held = bytearray()
         self._heard = time.monotonic()
         self.patience_s = patience_s
 
@@ -49,17 +50,34 @@ class Host:
         """Seconds until the host counts as gone; negative when it does."""
         return self._heard + self.patience_s - time.monotonic()
 
-    def send(self, kind: str, call: str = "", body: bytes = b"", **fields: Any) -> None:
-        """Send a frame; a longer body goes in pieces."""
+    def send(self, kind: str, call: str = "", body: bytes = b"", *, hold: bool = False, **fields: Any) -> None:
+        """Send a frame; a longer body goes in pieces.
+
+        Args:
+            kind: what it says.
+            call: which call it answers.
+            body: content.
+            hold: the last piece goes with the next frame, so that the host is woken once.
+            fields: the rest of the head.
+        """
         for piece, more in frames.pieces(body):
-            self._write(frames.pack({"kind": kind, "call": call, "more": more, **fields}, piece))
+            frame = frames.pack({"kind": kind, "call": call, "more": more, **fields}, piece)
+            if hold and not more:
+                self._held += frame
+            else:
+                self._write(frame)
+
+    def quiet_for(self, seconds: float) -> bool:
+        """Whether the host says nothing for so long."""
+        return not self._ready.poll(seconds * 1000)
 
     def mark(self, marker: str) -> None:
         """Write what a host that has just attached looks for: whatever precedes it was for another."""
         self._write(marker.encode("ascii"))
 
     def _write(self, data: bytes) -> None:
-        view = memoryview(data)
+        view = memoryview(bytes(self._held) + data)
+        self._held.clear()
         while view:
             view = view[os.write(self._output, view) :]
 

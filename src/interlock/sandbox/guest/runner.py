@@ -6,6 +6,8 @@ call filter, tell the host the facts. Only then does the host send anything of a
 
 from __future__ import annotations
 
+import gc
+import importlib
 import os
 import signal
 import sys
@@ -19,6 +21,10 @@ from .host import SERVING_S, WAITING_S, Host, HostGone
 from .processes import wake_on_exit
 from .serving import Serving
 from .watch import Watch
+
+_IMPORTED = ("datetime", "decimal", "random", "socket", "subprocess", "tempfile", "urllib.parse")
+_QUIET_S = 0.05
+"""Whoever waits for this container speaks earlier, and is not kept waiting by imports."""
 
 
 class Runner:
@@ -42,7 +48,12 @@ class Runner:
         Raises:
             HostGone
         """
+        self._import("interlock")
+        ready = False
         while True:
+            if not ready and self._host.quiet_for(_QUIET_S):
+                self._import(*_IMPORTED)
+                ready = True
             frame = self._host.next()
             kind = frame.head["kind"]
             if kind in ("source", "arguments"):
@@ -59,6 +70,14 @@ class Runner:
                 self._compile(frame.head)
             else:
                 raise HostGone(f"unknown kind {kind!r}")
+
+    def _import(self, *names: str) -> None:
+        """Import what tools import: each is forked from here, and has it at once."""
+        for name in names:
+            importlib.import_module(name)
+        # A collection in a child would copy every page that it looks at.
+        gc.collect()
+        gc.freeze()
 
     def _claim(self, head: dict[str, Any]) -> None:
         """From here on this container is one call's; nothing of a call before it is left."""

@@ -66,7 +66,7 @@ class Serving:
         self._host.send("output", self.call, chunk, stream=stream, part="head")
 
     def _report(self, outcome: Outcome) -> None:
-        self._host.send("finished", self.call)
+        self._host.send("finished", self.call, hold=True)
         for stream in ("stdout", "stderr"):
             if tail := self._capture.tail(stream):
                 self._host.send("output", self.call, tail, stream=stream, part="tail")
@@ -91,7 +91,7 @@ class Serving:
 
     def _end(self, outcome: Outcome) -> None:
         if outcome.status == "ok":
-            self._host.send("value", self.call, outcome.value)
+            self._host.send("value", self.call, outcome.value, hold=True)
         self._host.send(
             "end",
             self.call,
