@@ -31,6 +31,16 @@ try:
 except urllib.error.HTTPError as error:
     return f"{error.code} {error.read().decode()}"
 """
+FLOOD = """
+import urllib.error, urllib.request
+refused = 0
+for number in range(400):
+    try:
+        urllib.request.urlopen(f"http://localhost:{PORT}/" + "x" * 5000, timeout=10)
+    except urllib.error.HTTPError as error:
+        refused += error.code == 403
+return str(refused)
+"""
 SINK = 'action="publish", effects="external", credentials=("tracker",)'
 SLOW = "for number in range(100):\n    print('line', number, flush=True)\n    time.sleep(0.2)\nreturn 'slow'"
 CREDENTIALS = """
@@ -55,18 +65,21 @@ async def runtime(
         {**grant, "egress": [{**reach, "methods": ["POST"], "paths": ["/issues"]}], "credentials": ["tracker"]},
         {"id": "slow", "effect": "allow", "agent": "agent:*", "tool": "slow"},
         {"id": "quiet", "effect": "allow", "agent": "agent:*", "tool": "quiet", "redact": ["line"]},
+        {**grant, "id": "flood", "tool": "flood", "egress": [reach], "credentials": ["tracker"]},
         {**grant, "id": "ungranted", "tool": "unkeyed", "egress": [reach]},
     ]
     body = ASK.replace("PORT", str(server.port))
     tools = {
         "ask_server": Tool(body, SINK),
         "unkeyed": Tool(body, SINK),
+        "flood": Tool(FLOOD.replace("PORT", str(server.port)), SINK),
         "slow": Tool(SLOW),
         "quiet": Tool(SLOW),
     }
     agents = {
         "filer": playbook(call("ask_server", text="/issues"), call("ask_server", text="/other")),
         "keyless": playbook(call("unkeyed", text="/issues")),
+        "flooder": playbook(call("flood", text="")),
         "slowly": playbook(call("slow", text="")),
         "quietly": playbook(call("quiet", text="")),
     }
@@ -106,6 +119,18 @@ def _files(root: Path) -> list[Path]:
     for store in root.rglob("*.db"):
         sqlite3.connect(store).execute("PRAGMA wal_checkpoint(TRUNCATE)").connection.close()
     return [path for path in root.rglob("*") if path.is_file()]
+
+
+async def test_flood_of_requests_fits_the_record(runtime: Runtime) -> None:
+    run = await runtime.start("flooder", "go")
+    assert (await runtime.client.wait(run)).status == "completed"
+    events = runtime.ledger.events(run)
+    requests = [event.request for event in events if isinstance(event, EgressRequested)]
+    assert len(requests) == 301
+    assert "99 more followed" in requests[-1].reason
+    (finished,) = [event for event in events if isinstance(event, CallFinished)]
+    assert runtime.text(finished.output) == "100"
+    assert len((await fetch_history(runtime.temporal, run)).to_json()) < 2_000_000
 
 
 async def test_captured_call_sends_nothing(runtime: Runtime, server: Service) -> None:
