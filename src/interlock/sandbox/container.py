@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -64,6 +65,7 @@ class Container:
         cgroup_v1: bool,
         waits_s: int = 0,
         way_out: Path | None = None,
+        told: Callable[[dict[str, Any]], None] | None = None,
     ) -> Container:
         """Start a container and wait for its runner.
 
@@ -77,6 +79,7 @@ class Container:
             waits_s: its time runs only when a call claims it, and until then it lives while it hears from its host;
                 by all that it is over after so many seconds. 0: its time runs from now on.
             way_out: mount this folder of the host.
+            told: gets what the runner saw, before that is judged.
 
         Raises:
             Conflict: one of that name exists.
@@ -103,7 +106,7 @@ class Container:
         with engine_errors():
             ident = _create(api, arguments)
             one = cls(api, ident, Stream(_attach(api, ident)), name=name, way_out=way_out)
-            return one._started(profile)
+            return one._started(profile, told)
 
     @classmethod
     def attach(cls, api: docker.APIClient, ident: str, name: str) -> Container:
@@ -120,7 +123,7 @@ class Container:
                 raise Gone(str(error)) from error
         return cls(api, ident, Stream(attached), name=name)
 
-    def _started(self, profile: Profile) -> Container:
+    def _started(self, profile: Profile, told: Callable[[dict[str, Any]], None] | None) -> Container:
         try:
             self._api.start(self.ident)
             self.stream.deadline, self.stream.cap = time.monotonic() + START_S, _START_CAP
@@ -128,6 +131,8 @@ class Container:
             if not isinstance(reply, Ready):
                 reason = f"the runner refused to serve: {getattr(reply, 'error', reply.kind)!r}"
                 raise SandboxUnavailable(reason, next_step="see `interlock sandbox doctor`")
+            if told is not None:
+                told(reply.facts)
             self._check(reply, profile)
         except (StreamEnded, DeadlinePassed, OverCap, frames.FrameError) as error:
             reason = f"the sandbox did not start: {error}. {self.stream.stderr}".strip()
