@@ -110,8 +110,7 @@ def left_of(engine: docker.APIClient) -> Callable[[str], list[str]]:
         # The engine's filter takes part of a name for the name.
         names = [f"/{container_name(call_id)}", f"/{container_name(call_id)}-taken"]
         found = engine.containers(all=True, filters={"name": container_name(call_id)})
-        found += engine.containers(all=True, filters={"label": f"interlock.call={call_id}"})
-        return [row["Names"][0] for row in found if row["Names"][0] in names or "interlock.call" in row["Labels"]]
+        return [row["Names"][0] for row in found if row["Names"][0] in names]
 
     return find
 

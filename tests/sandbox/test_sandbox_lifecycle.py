@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import subprocess
 import sys
 import time
@@ -119,35 +120,37 @@ async def test_calls_run_side_by_side(driver, blobs, make_call):
 
 def _abandoned(engine, image, owner, *, expires):
     """A container as an executor would leave it that hangs: it does not end by itself."""
-    labels = {"interlock.sandbox": owner, "interlock.expires": str(expires), "interlock.call": "run-left:c1"}
+    labels = {"interlock.sandbox": owner, "interlock.expires": str(expires)}
     host = engine.create_host_config(network_mode="none")
-    made = engine.create_container(image, entrypoint=["sleep", "600"], labels=labels, host_config=host)
+    call, command = f"run-{secrets.token_hex(4)}:c1", ["sleep", "600"]
+    name = container_name(call)
+    made = engine.create_container(image, entrypoint=command, name=name, labels=labels, host_config=host)
     engine.start(made["Id"])
-    return made["Id"]
+    return call
 
 
 def test_container_of_dead_owner_is_cleaned(engine, settings, image, left_of):
     script = "from interlock.sandbox.owner import own_id; print(own_id())"
     owner = subprocess.check_output([sys.executable, "-c", script], text=True).strip()
     assert is_dead(owner)
-    _abandoned(engine, image, owner, expires=time.time() // 1 + 600)
-    assert [line for line in clean(settings) if "run-left:c1" in line and "executor is dead" in line]
-    assert left_of("run-left:c1") == []
+    call = _abandoned(engine, image, owner, expires=int(time.time()) + 600)
+    assert [line for line in clean(settings) if container_name(call) in line and "executor is dead" in line]
+    assert left_of(call) == []
 
 
 def test_expired_container_is_cleaned(engine, settings, image, left_of):
-    _abandoned(engine, image, own_id(), expires=int(time.time()) - 1)
-    assert [line for line in clean(settings) if "its time is up" in line]
-    assert left_of("run-left:c1") == []
+    call = _abandoned(engine, image, own_id(), expires=int(time.time()) - 1)
+    assert [line for line in clean(settings) if container_name(call) in line and "its time is up" in line]
+    assert left_of(call) == []
 
 
 def test_container_of_living_owner_stays(engine, settings, image, left_of):
-    ident = _abandoned(engine, image, own_id(), expires=int(time.time()) + 600)
+    call = _abandoned(engine, image, own_id(), expires=int(time.time()) + 600)
     try:
         clean(settings)
-        assert len(left_of("run-left:c1")) == 1
+        assert len(left_of(call)) == 1
     finally:
-        engine.remove_container(ident, force=True)
+        engine.remove_container(container_name(call), force=True)
 
 
 def test_owner_seen_from_elsewhere_is_not_dead():

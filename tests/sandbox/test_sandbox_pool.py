@@ -99,8 +99,10 @@ async def test_waiting_container_has_no_trace_of_a_call(driver, image, engine):
     rows = engine.containers(filters={"label": options.LABEL})
     (row,) = [row for row in rows if row["Id"] in {one.ident for one in _waiting(driver)}]
     assert row["Names"][0].startswith("/interlock-idle-")
-    assert options.LABEL_CALL not in row["Labels"]
-    assert options.LABEL_RUN not in row["Labels"]
+    assert {name for name in row["Labels"] if name.startswith("interlock.")} == {
+        options.LABEL,
+        options.LABEL_EXPIRES,
+    }
 
 
 def _waiting(driver):

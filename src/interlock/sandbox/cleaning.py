@@ -35,7 +35,7 @@ def clean(settings: Settings, *, all: bool = False) -> list[str]:
         all: also those that still run for a living executor. Their calls end as `killed`.
 
     Returns:
-        One line for each that was removed: name, run, call and why.
+        One line for each that was removed: its name, which is made from a call's id, and why.
 
     Raises:
         SandboxUnavailable: no engine answers.
@@ -148,8 +148,5 @@ def _removed(api: docker.APIClient, row: dict[str, Any]) -> bool:
 
 
 def _line(row: dict[str, Any], why: str) -> str:
-    labels = row["Labels"]
-    call = labels.get(options.LABEL_CALL, "")
     # A container that is half gone may have lost its name.
-    name = (row["Names"] or [row["Id"][:12]])[0].lstrip("/")
-    return f"{name}{f' (call {call})' if call else ''}: {why}"
+    return f"{(row['Names'] or [row['Id'][:12]])[0].lstrip('/')}: {why}"

@@ -61,7 +61,6 @@ class Container:
         *,
         image: str,
         name: str,
-        labels: dict[str, str] | None = None,
         cgroup_v1: bool,
         waits_s: int = 0,
         way_out: Path | None = None,
@@ -74,7 +73,6 @@ class Container:
             profile: its limits.
             image: the engine's id.
             name: refused if another has it.
-            labels: beside owner and expiry.
             cgroup_v1: which control groups the engine has.
             waits_s: its time runs only when a call claims it, and until then it lives while it hears from its host;
                 by all that it is over after so many seconds. 0: its time runs from now on.
@@ -90,7 +88,6 @@ class Container:
             options.LABEL: own_id(),
             options.LABEL_EXPIRES: str(int(time.time()) + (waits_s or lifetime)),
             **({options.LABEL_WAY_OUT: str(way_out)} if way_out else {}),
-            **(labels or {}),
         }
         arguments = options.container(
             api,

@@ -168,8 +168,11 @@ class Fleet:
         """Destroy all that wait, and let go of the engine. Calls must have ended."""
         self.reaper.stop()
         with self._lock:
-            for pool in self._pools.values():
-                pool.close()
+            pools = list(self._pools.values())
+        for pool in pools:
+            pool.close()
+        for pool in pools:
+            pool.join()
         self.leases.close()
         self._starts.shutdown()
         self.removal.close()

@@ -16,8 +16,6 @@ MIB: Final = 1024 * 1024
 LABEL: Final = "interlock.sandbox"
 """Value: the owner. Every container of ours has it."""
 LABEL_EXPIRES: Final = "interlock.expires"
-LABEL_RUN: Final = "interlock.run"
-LABEL_CALL: Final = "interlock.call"
 LABEL_HOLDS: Final = "interlock.holds"
 """Value: the id of a dead executor's container that this one's owner has taken over."""
 LABEL_WAY_OUT: Final = "interlock.way-out"

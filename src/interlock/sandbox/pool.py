@@ -124,6 +124,11 @@ class Pool:
                 self._discard(self._waiting.popleft())
             self._changed.notify_all()
 
+    def join(self) -> None:
+        """Once closed: wait until no refill is under way."""
+        if self._keeper is not None:
+            self._keeper.join()
+
     @property
     def waiting(self) -> list[Container]:
         """Those that are ready."""
