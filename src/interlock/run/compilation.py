@@ -12,7 +12,7 @@ from interlock.policy import Bundle, check_references, load_bundle
 from interlock.project import Checks, KnownNames, Problem, check, compile_manifest
 from interlock.run.catalogue import built_in
 from interlock.run.contracts import BUILT_IN_TOOLS
-from interlock.sandbox import compile_tools, image_id, kept_sbom
+from interlock.sandbox import build_command, compile_tools, image_id, kept_sbom
 from interlock.settings import Settings
 from interlock.types.blobs import Blobs
 
@@ -29,7 +29,7 @@ def images_of(settings: Settings, bundle: Bundle) -> dict[str, str]:
     for name in sorted({profile.image for profile in bundle.profiles.values()}):
         identity = "" if settings.sandbox_driver == "in_process" else image_id(settings, name)
         if identity is None:
-            raise SandboxUnavailable(f"image {name!r} is not built", next_step="interlock sandbox build")
+            raise SandboxUnavailable(f"image {name!r} is not built", next_step=build_command(name))
         found[name] = identity
     return found
 

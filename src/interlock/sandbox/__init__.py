@@ -8,7 +8,7 @@ from interlock.sandbox.docker_driver import DockerDriver
 from interlock.sandbox.driver import Driver, make_driver
 from interlock.sandbox.examine import doctor, self_test
 from interlock.sandbox.fleet import Ahead
-from interlock.sandbox.images import build_image, image_id
+from interlock.sandbox.images import build_command, build_image, image_id
 from interlock.sandbox.in_process import InProcessDriver
 from interlock.sandbox.report import PoolReport, SandboxReport
 from interlock.sandbox.runtimes import available_runtimes
@@ -29,6 +29,7 @@ __all__ = [
     "SandboxResult",
     "ToolProblem",
     "available_runtimes",
+    "build_command",
     "build_image",
     "clean",
     "compile_tools",
