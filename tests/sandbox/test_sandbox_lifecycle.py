@@ -139,9 +139,13 @@ def test_container_of_dead_owner_is_cleaned(engine, settings, image, left_of):
 
 
 def test_expired_container_is_cleaned(engine, settings, image, left_of):
-    call = _abandoned(engine, image, own_id(), expires=int(time.time()) - 1)
-    assert [line for line in clean(settings) if container_name(call) in line and "its time is up" in line]
-    assert left_of(call) == []
+    for _ in range(5):  # an executor of another test may look for what is left, and find it first
+        call = _abandoned(engine, image, own_id(), expires=int(time.time()) - 1)
+        lines = [line for line in clean(settings) if container_name(call) in line]
+        assert left_of(call) == []
+        if lines:
+            break
+    assert "its time is up" in lines[0]
 
 
 def test_container_of_living_owner_stays(engine, settings, image, left_of):
@@ -212,7 +216,7 @@ async def test_open_door_runs_nothing(driver, blobs, make_call, left_of, monkeyp
     closed = options.host_config
 
     def with_network(*args, **given):
-        return {**closed(*args, **given), "NetworkMode": "bridge", "ReadonlyRootfs": False}
+        return {**closed(*args, **given), "NetworkMode": "host", "ReadonlyRootfs": False}
 
     monkeypatch.setattr(options, "host_config", with_network)
     call = make_call("return None")

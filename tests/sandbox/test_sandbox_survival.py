@@ -175,10 +175,13 @@ async def test_busy_container_of_the_dead_is_spared_for_a_while(killed, settings
 
 
 async def test_waiting_container_of_the_dead_goes_at_once(killed, image, make_call, engine):
-    await killed([made(make_call, image, seconds=0)])
-    rows = engine.containers(all=True, filters={"label": "interlock.sandbox"})
-    idle = {row["Id"] for row in rows if row["Names"][0].startswith("/interlock-idle-")}
-    dead = {row["Id"] for row in rows if is_dead(row["Labels"]["interlock.sandbox"])}
+    for _ in range(5):  # an executor of another test may look for what is left, and find it first
+        await killed([made(make_call, image, seconds=0)])
+        rows = engine.containers(all=True, filters={"label": "interlock.sandbox"})
+        idle = {row["Id"] for row in rows if row["Names"][0].startswith("/interlock-idle-")}
+        dead = {row["Id"] for row in rows if is_dead(row["Labels"]["interlock.sandbox"])}
+        if idle & dead:
+            break
     assert idle & dead
     Sweep(take_over_s=60).sweep()
     left = {row["Id"] for row in engine.containers(all=True, filters={"label": "interlock.sandbox"})}

@@ -113,11 +113,14 @@ async def test_calls_run_through_the_proxy(proxy, image, settings, blobs, make_c
 
 def test_dead_executors_are_cleaned_up_after_through_the_proxy(proxy, image, settings, engine, monkeypatch):
     labels = {"interlock.sandbox": "nobody", "interlock.expires": "1"}
-    made = engine.create_container(image, name="interlock-left", labels=labels)["Id"]
     monkeypatch.setenv("DOCKER_HOST", f"unix://{proxy / 'executor.sock'}")
-    removed = clean(settings)
-    assert any("interlock-left" in line or made[:12] in line for line in removed)
-    assert engine.containers(all=True, filters={"id": made}) == []
+    for _ in range(5):  # an executor of another test may look for what is left, and find it first
+        made = engine.create_container(image, name="interlock-left", labels=labels)["Id"]
+        removed = [line for line in clean(settings) if "interlock-left" in line or made[:12] in line]
+        assert engine.containers(all=True, filters={"id": made}) == []
+        if removed:
+            break
+    assert removed
 
 
 def test_own_shape_of_container_passes(create, body):

@@ -11,6 +11,7 @@ import pytest
 from interlock.definitions import ToolSchema
 from interlock.errors import Refused, SandboxUnavailable
 from interlock.sandbox import ToolProblem, compile_tools
+from interlock.sandbox.owner import own_id
 from interlock.settings import Settings
 
 GOOD = '''
@@ -209,7 +210,8 @@ time.sleep(0.2)
 @pytest.mark.docker
 def test_container_of_the_compiler_is_gone(settings, image, tmp_path, engine):
     compile_tools({"bomb.py": b"while True: open('/tmp/x', 'a').write('x' * 1000000)"}, settings, tmp_path)
-    names = [name for row in engine.containers(all=True) for name in row["Names"]]
+    rows = engine.containers(all=True, filters={"label": f"interlock.sandbox={own_id()}"})
+    names = [name for row in rows for name in row["Names"]]
     assert not [name for name in names if "interlock-compiler" in name]
 
 

@@ -8,6 +8,13 @@ from xdist.scheduler import LoadScopeScheduling
 
 APART = ("tests/docs/test_tutorial.py",)
 """Files whose tests share nothing and take long: each test goes to whoever is free."""
+ONE_BY_ONE = (
+    "tests/sandbox/test_sandbox_lifecycle.py",
+    "tests/sandbox/test_sandbox_survival.py",
+    "tests/sandbox/test_socket_proxy.py",
+    "tests/chaos/",
+)
+"""They leave containers of dead executors, or remove all that are on the machine: never two of them at once."""
 QUICK = ("tests/approval/", "tests/ground/", "tests/policy/", "tests/project/", "tests/setup/")
 """Folders of short tests that wait for nothing: they fill the end, when others still do their last long one."""
 MOST = 8
@@ -18,13 +25,18 @@ class ByFile(LoadScopeScheduling):
     """Tests of one file stay together, for they share what the file starts."""
 
     def _split_scope(self, nodeid: str) -> str:
+        if nodeid.startswith(ONE_BY_ONE):
+            return "one by one"
         file = nodeid.partition("::")[0]
         return nodeid if file in APART else file
 
 
 def rank(nodeid: str) -> int:
-    """What comes first: long tests, most, quick ones."""
-    return 0 if nodeid.startswith(APART) else 2 if nodeid.startswith(QUICK) else 1
+    """What comes first: the longest file's worth of tests, then long ones, most, quick ones."""
+    for place, start in enumerate((*ONE_BY_ONE, *APART)):
+        if nodeid.startswith(start):
+            return place - 10
+    return nodeid.startswith(QUICK)
 
 
 def processes() -> int:
