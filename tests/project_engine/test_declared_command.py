@@ -54,7 +54,12 @@ def test_same_definition_has_the_same_digest() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ("kind: command", "kind: comand", "tools/t.yaml:1: kind: 'comand' is none of command, shell, mcp, http, output"),
+        ("kind: command", "kind: comand", "tools/t.yaml:1: kind: 'comand' is none of command, shell, mcp, http"),
+        (
+            "result: text",
+            "result: json\nresult_schema: {enum: x}",
+            "tools/t.yaml:10: result_schema: enum: 'x' is not of",
+        ),
         ("kind: command\n", "", "tools/t.yaml:1: kind: is missing"),
         ("action: read", "acton: read", "tools/t.yaml:3: acton: no such key (did you mean 'action'?)"),
         ("description: Count the words of a file.\n", "", "description: is missing"),

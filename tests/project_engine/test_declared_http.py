@@ -7,6 +7,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from support.declared import compile_files
 from support.pets import DOCUMENT
@@ -172,3 +174,26 @@ def test_endless_document_is_refused() -> None:
     found, problems = compiled(document, operation="getPet")
     assert found == {}
     assert "larger than" in problems[0]
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Every place in a document."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(place for key, one in inner for place in places(one, (*path, key)))]
+
+
+@given(
+    st.sampled_from(places(DOCUMENT)[1:]),
+    st.sampled_from(
+        [None, True, 0, "", "x", [], [1], {}, {"x": 1}, {"$ref": "#"}, {"$ref": 5}, {"$ref": "#/paths"}]
+    ),
+)
+@settings(max_examples=100, deadline=None)
+def test_no_document_breaks_the_check(place: tuple[Any, ...], value: Any) -> None:
+    document = copy.deepcopy(DOCUMENT)
+    inner: Any = document
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
+    found, problems = compiled(document, operations=ALL)
+    assert bool(found) is not bool(problems)

@@ -14,7 +14,8 @@ from interlock.definitions.declared import (
     object_schema,
     schema_of,
 )
-from interlock.project.declared.schemas import Translation, registry
+from interlock.project.declared.compiled import Wrong
+from interlock.project.declared.schemas import Translation, Untranslatable, registry
 
 _TEXTS = {"type": "array", "items": {"type": "string"}}
 
@@ -45,7 +46,10 @@ def _element(element: str | tuple[str, ...] | Group) -> Any:
 
 def _result(tool: CommandTool) -> dict[str, Any]:
     if tool.result == "json":
-        return Translation(registry(tool.result_schema)).of(tool.result_schema)
+        try:
+            return Translation(registry(tool.result_schema)).of(tool.result_schema)
+        except Untranslatable as error:
+            raise Wrong(f"result_schema: {error}", ("result_schema",)) from error
     return {"exit": dict(EXIT_RESULT), "lines": _TEXTS, "text": {"type": "string"}}[tool.result]
 
 

@@ -47,6 +47,8 @@ def operations(
             raise Wrong(f"operation {ident!r}: {reason}", place) from error
         except Wrong as error:
             raise Wrong(f"operation {ident!r}: {error}", error.place or place) from error
+        except (TypeError, ValueError, AttributeError, RecursionError) as error:
+            raise Wrong(f"operation {ident!r}: {path} is not as OpenAPI has it: {error}", place) from error
 
 
 def _segment(ident: str) -> str:

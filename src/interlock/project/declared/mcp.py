@@ -62,7 +62,7 @@ def server(tool: McpServer, stem: str, data: bytes | None) -> Iterator[tuple[Too
         owners[last] = name
         try:
             yield _tool(tool, f"{stem}.{last}", name, own, lock.tools[name])
-        except (Untranslatable, ValidationError) as error:
+        except (Untranslatable, ValidationError, RecursionError) as error:
             raise Wrong(f"tool {name!r} of the server: {_reason(error)}", place) from error
 
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
-from referencing import Registry
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError
+from referencing import Registry, Resource
 from referencing.exceptions import Unresolvable
-from referencing.jsonschema import DRAFT202012
 
 from interlock.definitions.declared import DECIMAL_PATTERN
 
@@ -36,7 +37,8 @@ class Untranslatable(ValueError):
 
 def registry(document: Any) -> Any:
     """A resolver of references within one document; there is nothing else to refer to."""
-    registered: Registry[Any] = Registry().with_resource(_BASE, DRAFT202012.create_resource(document))
+    # Opaque: only pointers lead anywhere, and nothing of it is gone through that nobody refers to.
+    registered: Registry[Any] = Registry().with_resource(_BASE, Resource.opaque(document))
     return registered.resolver(base_uri=_BASE)
 
 
@@ -68,17 +70,28 @@ class Translation:
     """Places of numbers in what was translated: keys from the top, `*` for every item or key."""
     nodes: int = 0
 
-    def of(self, schema: Any, path: Path = (), within: tuple[str, ...] = ()) -> dict[str, Any]:
+    def of(self, schema: Any, path: Path = ()) -> dict[str, Any]:
         """Our schema for theirs.
 
         Args:
             schema: a schema, true or false.
             path: where values of it are in the arguments.
-            within: references that this one is inside of; one that contains itself is left open there.
 
         Raises:
             Untranslatable
         """
+        try:
+            found = self._of(schema, path, ())
+            Draft202012Validator.check_schema(found)
+        except SchemaError as error:
+            place = ".".join(map(str, error.absolute_path)) or "the schema"
+            raise Untranslatable(f"{place}: {error.message[:300]}") from error
+        except (RecursionError, OverflowError) as error:
+            raise Untranslatable(f"no schema that can be read: {error}") from error
+        return found
+
+    def _of(self, schema: Any, path: Path, within: tuple[str, ...]) -> dict[str, Any]:
+        """One schema. `within`: references that it is inside of; one that contains itself is left open there."""
         self.nodes += 1
         if self.nodes > MOST_NODES or len(path) > MAX_DEPTH:
             raise Untranslatable(f"larger than {MOST_NODES} schemas, or nested deeper than {MAX_DEPTH}")
@@ -93,7 +106,10 @@ class Translation:
             if reference in within:
                 return {}
             within = (*within, reference)
-            schema = {**resolved(schema, self.resolver), **{k: v for k, v in schema.items() if k != "$ref"}}
+            target = resolved(schema, self.resolver)
+            if not isinstance(target, dict):
+                return self._of(target, path, within)
+            schema = {**target, **{key: one for key, one in schema.items() if key != "$ref"}}
         return self._described(self._nullable(self._translated(schema, path, within), schema), schema)
 
     def _described(self, found: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
@@ -112,17 +128,18 @@ class Translation:
 
     def _translated(self, schema: dict[str, Any], path: Path, within: tuple[str, ...]) -> dict[str, Any]:
         types = schema.get("type")
-        names = [types] if isinstance(types, str) else [t for t in types or () if isinstance(t, str)]
+        listed = types if isinstance(types, list) else [types]
+        names = list(dict.fromkeys(one for one in listed if isinstance(one, str)))
         if "number" in names:
             return self._number(schema, path, names)
         found: dict[str, Any] = {"type": names[0] if len(names) == 1 else names} if names else {}
         found |= self._plain_parts(schema)
         for key in _LISTS:
             if isinstance(schema.get(key), list) and schema[key]:
-                found[key] = [self.of(one, path, within) for one in schema[key]]
+                found[key] = [self._of(one, path, within) for one in schema[key]]
         found |= self._object(schema, path, within)
         if "items" in schema:
-            found["items"] = self.of(schema["items"], (*path, "*"), within)
+            found["items"] = self._of(schema["items"], (*path, "*"), within)
         return found
 
     def _number(self, schema: dict[str, Any], path: Path, names: list[str]) -> dict[str, Any]:
@@ -140,11 +157,14 @@ class Translation:
             if key in schema:
                 found[key] = _value(schema[key])
         for key in _COUNTS:
-            if isinstance(schema.get(key), int):
+            if isinstance(schema.get(key), int) and abs(schema[key]) < _LARGEST:
                 found[key] = schema[key]
         for key in _BOUNDS:
             value = schema.get(key)
-            if isinstance(value, (int, float)) and not isinstance(value, bool) and value == int(value):
+            # What is beyond, or between two whole numbers, bounds no number that a call may have.
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                continue
+            if abs(value) < _LARGEST and value == int(value):
                 found[key] = int(value)
         for key, bound in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
             # OpenAPI 3.0 says so of a bound; 3.1 gives the bound itself.
@@ -163,12 +183,12 @@ class Translation:
             for name in properties:
                 if not str(name).isascii():
                     raise Untranslatable(f"property {name!r} is not ASCII, and no key of a call can be")
-            found["properties"] = {name: self.of(one, (*path, name), within) for name, one in properties.items()}
+            found["properties"] = {name: self._of(one, (*path, name), within) for name, one in properties.items()}
         if isinstance(schema.get("required"), list):
             found["required"] = [name for name in schema["required"] if isinstance(name, str)]
         if "additionalProperties" in schema:
             rest = schema["additionalProperties"]
-            found["additionalProperties"] = rest if rest is False else self.of(rest, (*path, "*"), within)
+            found["additionalProperties"] = rest if rest is False else self._of(rest, (*path, "*"), within)
         return found
 
 
