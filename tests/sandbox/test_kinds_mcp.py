@@ -141,6 +141,14 @@ async def test_server_is_asked_in_its_sandbox(driver, blobs) -> None:
     assert value(result) == "hello hello "
 
 
+async def test_file_of_the_run_is_no_module_of_the_server(quick, blobs) -> None:
+    planted = blobs.tree({"json.py": b"raise SystemExit('hijacked')"})
+    echo = tools(more={"workspace": "read"})["small.echo"]
+    assert value(await run(quick, blobs, echo, text="x", _files=planted)) == "x"
+    open_path = tools(more={"workspace": "read", "environment": {"PYTHONSAFEPATH": ""}})["small.echo"]
+    assert "hijacked" in (await run(quick, blobs, open_path, text="x", _files=planted)).error
+
+
 async def test_structured_content_is_the_value(quick, blobs) -> None:
     add = tools()["small.add_numbers"]
     assert value(await run(quick, blobs, add, a="0.5", b=2)) == {"sum": "2.5"}

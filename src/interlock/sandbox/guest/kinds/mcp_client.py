@@ -47,7 +47,8 @@ class Client:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env={**os.environ, **environment},
+                # Modules beside it must not be the run's files, which others may have written.
+                env={**os.environ, "PYTHONSAFEPATH": "1", **environment},
                 start_new_session=True,
             )
         except (OSError, ValueError) as error:
