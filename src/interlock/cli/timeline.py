@@ -112,10 +112,8 @@ class Timeline:
                 return "egress", f"{self._call(event.call_id)} asks {asked}{key}: {became}"
             case CallFinished():
                 made = "".join(f", artifact {a.name} ({a.size} bytes)" for a in event.artifacts)
-                return (
-                    "executor",
-                    f"{self._call(event.call_id)} {event.status}, output {self._digest(event.output)}{made}",
-                )
+                told = f"{self._call(event.call_id)} {event.status}, output {self._digest(event.output)}{made}"
+                return "executor", f"{told}{_spent(event)}"
             case CallUnknown():
                 return "executor", f"{self._call(event.call_id)} outcome unknown: {self._text(event.reason)}"
         return self._told_of_approval(event)
@@ -164,3 +162,10 @@ _PAST: Final = {"approve": "approved", "edit": "edited", "reject": "rejected", "
 def _short_id(full: str) -> str:
     """`c4` of `RUN:c4`: the run is known from above."""
     return full.rpartition(":")[2]
+
+
+def _spent(event: CallFinished) -> str:
+    """Where the call's container came from, and what it used; nothing of a call that had none."""
+    if not event.start:
+        return ""
+    return f" ({event.start}, {event.usage.cpu_ms} ms CPU, {event.usage.memory_kib / 1024:.0f} MiB)"
