@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from interlock.errors import Conflict
+from interlock.sandbox.call import Unobserved
 from interlock.types import EgressRule, WayOut
 
 pytestmark = pytest.mark.docker
@@ -167,16 +168,23 @@ async def test_end_of_the_run_ends_the_lease(leased, driver, engine):
     assert (await leased(WHERE, run="run-b")).start == "leased"
 
 
-async def test_run_that_ends_during_a_call_keeps_nothing(leased, driver):
-    task = asyncio.create_task(leased("time.sleep(1)\nreturn ''"))
-    while not (await driver.report()).serving:
-        await asyncio.sleep(0.05)
-    await asyncio.sleep(0.3)
+async def test_run_that_ends_during_a_call_keeps_nothing(driver, blobs, make_call, left_of):
+    class Begun(Unobserved):
+        event = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def output(self, stream, data):
+            self.loop.call_soon_threadsafe(self.event.set)
+
+    body = "print('on', flush=True)\ntime.sleep(0.5)"
+    call, begun = make_call(body, run="run-a", limits={"reuse": "run"}), Begun()
+    task = asyncio.create_task(driver.run(call, blobs, begun))
+    await begun.event.wait()
     await driver.release("run-a")
-    result = await task
+    assert (await task).status == "ok"
+    assert (await driver.report()).leased == 0
     await driver.settled()
-    if result.start:  # it had its container when the run ended
-        assert (await driver.report()).leased in (0, 1)
+    assert left_of(call.call_id) == []
 
 
 async def test_two_calls_at_once_get_two_containers(leased):
