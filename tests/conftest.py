@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,8 +23,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
     return ByFile(config, log)
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    return processes()
+def pytest_xdist_auto_num_workers() -> int | None:
+    # None: xdist itself reads the variable.
+    return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else processes()
 
 
 @pytest.hookimpl(trylast=True)
