@@ -130,7 +130,7 @@ async def test_nothing_of_the_host_is_told(attacker, monkeypatch):
 
 async def started(attacker, start, file, tool):
     """An attack in a container that was started ahead, for the call, or before for the same run."""
-    limits = {"cold": {"warm_max": 0}, "warm": {"warm_min": 1}, "leased": {"reuse": "run"}}[start]
+    limits = {"cold": {"warm_max": 0}, "warm": {"warm_min": 1, "warm_max": 1}, "leased": {"reuse": "run"}}[start]
     more = {"run": f"abuse-{secrets.token_hex(6)}", "limits": {"memory_mib": 131, **limits}}
     for _ in range(40):
         result = await attacker.run(file, tool, **more)

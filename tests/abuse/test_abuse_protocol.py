@@ -18,7 +18,7 @@ pytestmark = pytest.mark.docker
 
 HOSTILE = Path(__file__).parent / "hostile"
 MIB = 1 << 20
-SMALL = {"workspace_mib": 2, "output_kib": 64, "workspace_files": 16}
+SMALL = {"workspace_mib": 2, "output_kib": 64, "workspace_files": 16, "warm_max": 1}
 
 
 @pytest.fixture(scope="module")
@@ -165,9 +165,7 @@ async def test_answer_ahead_of_its_call_is_not_believed(attacker, turned, reuse)
         await attacker.driver.release(run)
 
 
-@pytest.mark.parametrize(
-    "bomb", ["deep", "digits", "not a number", "fraction", "same key", "bytes", "nothing", "long"]
-)
+@pytest.mark.parametrize("bomb", ["deep", "same key", "bytes", "long"])
 async def test_value_that_is_a_bomb_is_no_success(turned, bomb):
     result = await turned("value", bomb)
     assert result.status in ("error", "protocol", "output_limit")

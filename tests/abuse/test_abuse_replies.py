@@ -199,6 +199,16 @@ def test_every_path_that_leads_out_is_protocol(outcome_of, kind):
         assert outcome_of(payload).status == "protocol", path
 
 
+VALUES = [b"NaN", b"-Infinity", b"1.5", b"9" * 5000, b'{"\xc3\xa9":1}', b"{", b"", b"\xff", b"[" * 100_000, b"1 2"]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: repr(value[:8]))
+def test_value_without_canonical_form_is_an_error(outcome_of, value):
+    payload = b"".join(pack(*frame) for frame in [*HONEST[:3], said("value", value), HONEST[-1]])
+    result = outcome_of(payload)
+    assert (result.status, result.value) == ("error", None)
+
+
 def deep(levels):
     nested: list = []
     for _ in range(levels):

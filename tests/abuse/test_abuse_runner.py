@@ -44,18 +44,11 @@ async def test_forged_frames_reach_nobody(attacker):
 
 BOMBS = {
     "deep": "v" + "[" * 100_000 + "]" * 100_000,
-    "huge number": "v" + "9" * 5000,
     "number over 2^53": "v9007199254740993",
     "not a number": "vNaN",
-    "infinity": "v-Infinity",
-    "fraction": "v1.5",
     "same key twice": 'v{"a":1,"a":2}',
     "half a character": 'v"\\ud800"',
-    "key that is not ASCII": 'v{"\\u00e9":1}',
-    "cut off": 'v{"forged": tru',
     "two values": "v1v2",
-    "nothing": "v",
-    "unknown mark": "x1",
 }
 
 

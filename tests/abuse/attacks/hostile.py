@@ -169,12 +169,8 @@ def value(head: dict[str, Any], body: bytes) -> bytes:
     """A value that is a bomb."""
     bombs = {
         "deep": b"[" * 100_000 + b"]" * 100_000,
-        "digits": b"9" * 5_000,
-        "not a number": b"NaN",
-        "fraction": b"0.1",
         "same key": b'{"a":1,"a":2}',
         "bytes": b"\xff\xfe",
-        "nothing": b"",
         "long": b'"' + b"x" * (2 * MIB) + b'"',
     }
     if head["kind"] != "value":

@@ -253,6 +253,6 @@ def odd_bytes() -> int:
 
 
 @tool(action="execute")
-def large(kind: str) -> str:
-    """A result that is too large, in different ways."""
-    return {"long": "x" * (64 * MIB), "wide": "é" * (2 * MIB)}[kind]
+def large() -> str:
+    """A result that is too large."""
+    return "x" * (64 * MIB)

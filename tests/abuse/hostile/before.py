@@ -64,7 +64,7 @@ def flood(head: dict[str, Any], body: bytes) -> bytes:
 
 def silent(head: dict[str, Any], body: bytes) -> bytes:
     """Not a word, for longer than anybody should wait, and not for as long as they might."""
-    time.sleep(8)
+    time.sleep(4)
     os._exit(0)
 
 
