@@ -89,6 +89,7 @@ def test_file_overrides_hints_tool_over_server() -> None:
             {"small.lock.json": lock_of("", {**ECHO, "name": "a.b"}, {**ECHO, "name": "a_b"})},
             "would both be small.a_b",
         ),
+        ({"small.lock.json": lock_of("", {**ECHO, "name": "x" * 60})}, "names of at most 64 characters"),
         ({"small.lock.json": lock_of("", {**ECHO, "name": "日本"})}, "has no name that a tool can have here"),
         (
             {"small.lock.json": lock_of("", {"name": "x", "inputSchema": {"$ref": "http://x/y"}})},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
@@ -26,6 +26,9 @@ from interlock.project.problem import Problem
 from interlock.project.snapshot import Snapshot
 
 __all__ = ["DeclaredTool", "declared_tools", "lock_path", "read_lock"]
+
+
+LONGEST_NAME: Final = 64
 
 
 def declared_tools(snapshot: Snapshot) -> tuple[list[DeclaredTool], list[Problem]]:
@@ -53,6 +56,10 @@ def _compile(snapshot: Snapshot, stem: str, path: str, read: Read) -> tuple[list
         for schema, flat in _tools(snapshot, stem, read.definition):
             tool = DeclaredTool(kind, path, read.file.lines.get(("kind",), 1), schema, flat)
             _ = tool.source  # what has no canonical form is a mistake of the file
+            if len(schema.name) > LONGEST_NAME:
+                raise Wrong(
+                    f"tool {schema.name!r}: model providers take names of at most {LONGEST_NAME} characters"
+                )
             tools.append(tool)
     except Wrong as error:
         return [], [_placed(read, error.place, str(error))]
