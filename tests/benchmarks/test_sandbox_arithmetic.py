@@ -13,48 +13,44 @@ from typing import Any
 
 import pytest
 
-FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
+FOLDER = Path(__file__).resolve().parents[2] / "benchmarks" / "sandbox_peers"
 POOLED = "interlock, a container a call"
 
 
-@pytest.fixture(scope="module")
-def sandbox() -> Any:
-    before, known = list(sys.path), set(sys.modules)
-    sys.path.insert(0, str(FOLDER))
-    spec = importlib.util.spec_from_file_location("sandbox_benchmark", FOLDER / "sandbox.py")
+def _load(name: str) -> ModuleType:
+    # By path: benchmarks are scripts, and their plain names shall not be found by anybody else.
+    spec = importlib.util.spec_from_file_location(f"sandbox_benchmark_{name}", FOLDER / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
-    module: ModuleType = importlib.util.module_from_spec(spec)
+    module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    yield module
-    sys.path[:] = before
-    # Its neighbours have plain names, which nobody else shall find.
-    for name in set(sys.modules) - known:
-        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(FOLDER)):
-            del sys.modules[name]
+    return module
 
 
-def test_percentile_is_a_measured_value(sandbox: Any) -> None:
+figures, work = _load("figures"), _load("work")
+
+
+def test_percentile_is_a_measured_value() -> None:
     values = [float(n) for n in range(100, 0, -1)]
-    assert sandbox.percentile(values, 0.95) == 95
-    assert sandbox.percentile(values, 1.0) == 100
-    assert sandbox.percentile([7.0], 0.95) == 7
-    assert sandbox.percentile([1.0, 9.0], 0.95) == 9
+    assert figures.percentile(values, 0.95) == 95
+    assert figures.percentile(values, 1.0) == 100
+    assert figures.percentile([7.0], 0.95) == 7
+    assert figures.percentile([1.0, 9.0], 0.95) == 9
 
 
-def test_ratio_pairs_calls_of_one_round(sandbox: Any) -> None:
+def test_ratio_pairs_calls_of_one_round() -> None:
     # Twice as slow in the last round, both: the ratio does not move.
-    assert sandbox.ratio([5.0, 6.0, 50.0], [10.0, 12.0, 100.0]) == 0.5
+    assert figures.ratio([5.0, 6.0, 50.0], [10.0, 12.0, 100.0]) == 0.5
     with pytest.raises(ValueError):
-        sandbox.ratio([1.0], [1.0, 2.0])
+        figures.ratio([1.0], [1.0, 2.0])
 
 
-def test_fastest_is_among_those_that_reuse(sandbox: Any) -> None:
+def test_fastest_is_among_those_that_reuse() -> None:
     spent = {POOLED: [6.0, 6.0], "docker run": [300.0, 300.0], "slow": [50.0, 50.0], "fast": [20.0, 20.0]}
     kinds = {POOLED: "own", "docker run": "fresh", "slow": "reused", "fast": "reused"}
-    found = sandbox.compare(spent, kinds)
+    found = figures.compare(spent, kinds)
     assert found == {"fastest that reuses": "fast", "ratio to it": 0.3, "times faster than docker run": 50.0}
-    assert sandbox.compare({POOLED: [6.0]}, kinds) == {}
+    assert figures.compare({POOLED: [6.0]}, kinds) == {}
 
 
 def _figures(**changed: Any) -> dict[str, Any]:
@@ -63,8 +59,8 @@ def _figures(**changed: Any) -> dict[str, Any]:
     return {"ways": {POOLED: own}, "compared": compared, "paced": changed.get("paced", {"p50 ms": 8.0})}
 
 
-def test_every_goal_can_be_met(sandbox: Any) -> None:
-    assert all(sandbox.judge(_figures()).values())
+def test_every_goal_can_be_met() -> None:
+    assert all(figures.judge(_figures()).values())
 
 
 @pytest.mark.parametrize(
@@ -79,12 +75,12 @@ def test_every_goal_can_be_met(sandbox: Any) -> None:
         {"compared": {"times faster than docker run": 24.9}},
     ],
 )
-def test_each_goal_can_be_missed(sandbox: Any, changed: dict[str, Any]) -> None:
-    assert list(sandbox.judge(_figures(**changed)).values()).count(False) == 1
+def test_each_goal_can_be_missed(changed: dict[str, Any]) -> None:
+    assert list(figures.judge(_figures(**changed)).values()).count(False) == 1
 
 
-def test_unmeasured_goals_are_missed(sandbox: Any) -> None:
-    assert not any(sandbox.judge({"ways": {}, "compared": {}, "paced": {}}).values())
+def test_unmeasured_goals_are_missed() -> None:
+    assert not any(figures.judge({"ways": {}, "compared": {}, "paced": {}}).values())
 
 
 KEPT = """
@@ -106,7 +102,7 @@ finally:
 
 def test_marks_are_found_where_they_stay(tmp_path: Path) -> None:
     # One interpreter plants and looks, as a kernel that is kept would.
-    command = [sys.executable, "-c", KEPT, str(FOLDER / "sandbox_peers")]
+    command = [sys.executable, "-c", KEPT, str(FOLDER)]
     home = {**os.environ, "HOME": str(tmp_path)}
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path, env=home)
     planted, found, other = json.loads(done.stdout)
@@ -117,8 +113,7 @@ def test_marks_are_found_where_they_stay(tmp_path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def test_script_and_tool_are_one_function(sandbox: Any) -> None:
-    work = sys.modules["work"]
+def test_script_and_tool_are_one_function() -> None:
     numbers = [3, 4, -5]
     ran = subprocess.run(
         [sys.executable, "-c", work.script("add", {"numbers": numbers})], capture_output=True, text=True, check=True
