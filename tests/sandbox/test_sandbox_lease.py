@@ -12,8 +12,8 @@ from interlock.types import EgressRule, WayOut
 
 pytestmark = pytest.mark.docker
 
-WHERE = "return open('/proc/1/stat').read().split()[21]"
-"""When its first process started: no two containers have that in common."""
+WHERE = "return open('/proc/1/stat').read().split()[21] + ' ' + str(os.stat('/workspace').st_dev)"
+"""When its first process started, and the device of a mount: no two containers have both in common."""
 
 
 @pytest.fixture

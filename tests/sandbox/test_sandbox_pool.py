@@ -17,6 +17,10 @@ from interlock.types import Profile
 pytestmark = pytest.mark.docker
 
 
+WHERE = "return open('/proc/1/stat').read().split()[21] + ' ' + str(os.stat('/workspace').st_dev)"
+"""When its first process started, and the device of a mount: no two containers have both in common."""
+
+
 def profile(**limits):
     return Profile(**{"name": "default", "time_s": 20, "memory_mib": 128, **limits})
 
@@ -59,7 +63,7 @@ async def test_used_container_never_serves_again(driver, image, blobs, make_call
     seen = []
     for _ in range(4):
         await ready(driver)
-        body = "with open('/tmp/seen', 'x') as file: pass\nreturn open('/proc/1/stat').read().split()[21]"
+        body = "with open('/tmp/seen', 'x') as file: pass\n" + WHERE
         seen.append(await driver.run(make_call(body, returns="str"), blobs))
     assert [one.start for one in seen] == ["warm"] * 4
     assert len({one.value for one in seen}) == 4
@@ -68,7 +72,7 @@ async def test_used_container_never_serves_again(driver, image, blobs, make_call
 async def test_calls_at_once_get_one_container_each(driver, image, blobs, make_call):
     await driver.prepare([Ahead(profile(warm_min=2), image)])
     await ready(driver, 2)
-    body = "time.sleep(0.3)\nreturn open('/proc/1/stat').read().split()[21]"
+    body = "time.sleep(0.3)\n" + WHERE
     results = await asyncio.gather(*(driver.run(make_call(body, returns="str"), blobs) for _ in range(5)))
     assert {one.status for one in results} == {"ok"}
     assert len({one.value for one in results}) == 5
