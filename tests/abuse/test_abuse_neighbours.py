@@ -94,7 +94,7 @@ async def side_by_side(attacker):
     seen = await attacker.fact("neighbours", "beside", arguments=second)
     assert not task.done()
     await attacker.driver.kill(call.call_id)
-    result = await asyncio.wait_for(task, 20)
+    result = await asyncio.wait_for(task, 30)
     assert result.status in ("cancelled", "killed")
     return result.stdout, seen
 

@@ -92,7 +92,8 @@ async def test_program_of_a_tool_cannot_speak_for_it(attacker):
 async def test_caught_signals_and_stopped_clock_end_at_the_deadline(attacker):
     result = await attacker.run("runner", "interrupt", limits={"time_s": 1})
     assert (result.status, result.limit) == ("timeout", "time")
-    assert 1 <= (result.ended_at - result.started_at).total_seconds() < 15
+    # Its own clock stands still, and it would wait for a minute.
+    assert 1 <= (result.ended_at - result.started_at).total_seconds() < 50
 
 
 async def test_flood_of_signals_does_not_deafen(attacker):
