@@ -51,8 +51,8 @@ class SandboxReport(Closed):
     leased: int = 0
     """Containers that belong to a run and wait for its next call."""
     idle_bytes: int = Field(default=0, ge=0)
-    """Memory of all that wait, in pools and for runs, as each last told it from its control group: when it was ready
-    (what it imports after that adds about 1.3 MiB), or when its last call had ended."""
+    """Memory of all that wait, in pools and for runs, as each last told it from its control group: when it was
+    ready (what it imports after that adds about 1.3 MiB), or when its last call had ended."""
     reaped: int = 0
     """Containers and folders of dead executors that this one has removed."""
     error: str = ""
