@@ -34,6 +34,7 @@ async def test_command_runs_in_its_sandbox(driver, blobs) -> None:
     )
     result = await run(driver, blobs, tool, _files=blobs.tree({"in.txt": b"inside\n"}))
     assert value(result) == {"exit_code": 3, "stdout": "10001\n/workspace\ninside\n", "stderr": ""}
+    assert (result.stdout, result.stderr) == ("", "")  # not said twice
     assert blobs.contents(result.workspace)["new.txt"] == b"out\n"
 
 
@@ -57,9 +58,10 @@ async def test_endless_output_ends_the_call(driver, blobs) -> None:
 
 
 @pytest.mark.docker
-async def test_command_stops_at_the_deadline(driver, blobs) -> None:
-    result = await run(driver, blobs, one(HEAD + 'argv: [sleep, "60"]\n'), _limits={"time_s": 1})
-    assert result.status == "timeout"
+async def test_command_shows_what_it_printed_before_the_deadline(driver, blobs) -> None:
+    tool = one(HEAD + 'argv: [sh, -c, "echo begun; sleep 60"]\n')
+    result = await run(driver, blobs, tool, _limits={"time_s": 2})
+    assert (result.status, result.stdout) == ("timeout", "begun\n")
 
 
 @pytest.mark.parametrize(
@@ -146,6 +148,12 @@ async def test_exit_code_decides_failure(quick, blobs) -> None:
     assert result.error == "exit code 2\nout\nwhy"
     assert value(await run(quick, blobs, one(HEAD + failing + "result: text\nok_exit_codes: [0, 2]\n"))) == "out\n"
     assert value(await run(quick, blobs, one(HEAD + failing)))["exit_code"] == 2
+
+
+async def test_warnings_beside_a_result_are_kept(quick, blobs) -> None:
+    tool = one(HEAD + 'argv: [sh, -c, "echo out; echo warning >&2"]\nresult: text\n')
+    result = await run(quick, blobs, tool)
+    assert (value(result), result.stdout, result.stderr) == ("out\n", "", "warning\n")
 
 
 async def test_missing_program_is_told(quick, blobs) -> None:

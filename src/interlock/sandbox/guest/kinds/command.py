@@ -10,7 +10,7 @@ from interlock import workspace_path
 from ..failure import ToolError
 from . import program
 from .plain import NotPlain, plain
-from .room import Room
+from .room import EXIT_CODE, Room
 
 
 def carry_out(definition: dict[str, Any], arguments: dict[str, Any], room: Room) -> Any:
@@ -110,7 +110,7 @@ def _result(definition: dict[str, Any], ended: program.Ended) -> Any:
         good = [0]
     if good and ended.exit_code not in good:
         printed = "\n".join(part for part in (ended.stdout.text.rstrip(), ended.stderr.text.rstrip()) if part)
-        raise ToolError(f"exit code {ended.exit_code}\n{printed}".rstrip())
+        raise ToolError(f"{EXIT_CODE}{ended.exit_code}\n{printed}".rstrip())
     if kind == "exit":
         return {"exit_code": ended.exit_code, "stdout": ended.stdout.text, "stderr": ended.stderr.text}
     if kind == "lines":

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from typing import IO, NamedTuple
@@ -57,7 +58,7 @@ def run(argv: list[str], room: Room, *, stdin: bytes = b"", environment: dict[st
 def _follow(one: subprocess.Popen[bytes], spools: tuple[Spool, Spool], stdin: bytes) -> int:
     assert one.stdout is not None, "it was asked for"
     assert one.stderr is not None, "it was asked for"
-    pumps = Pump(one.stdout, spools[0]), Pump(one.stderr, spools[1])
+    pumps = Pump(one.stdout, spools[0], sys.stdout.buffer), Pump(one.stderr, spools[1], sys.stderr.buffer)
     if one.stdin is not None:
         threading.Thread(target=_write, args=(one.stdin, stdin), daemon=True).start()
     while one.poll() is None:

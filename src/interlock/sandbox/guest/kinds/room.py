@@ -6,6 +6,8 @@ import os
 from typing import NamedTuple
 
 LARGEST_INLINE = 12 * 1024
+EXIT_CODE = "exit code "
+"""How the error of a command begins that ended by itself, and holds what it printed."""
 MOST_KEPT = 32 * 1024 * 1024
 """Bytes of one output that are kept whole."""
 

@@ -82,12 +82,12 @@ class Spool:
 
 
 class Pump(threading.Thread):
-    """Reads a pipe into a spool until its end, or until there is too much."""
+    """Reads a pipe into a spool until its end, or until there is too much; shows what comes to whoever looks on."""
 
-    def __init__(self, pipe: IO[bytes], spool: Spool) -> None:
+    def __init__(self, pipe: IO[bytes], spool: Spool, shown: IO[bytes]) -> None:
         super().__init__(daemon=True)
         self.error: TooMuch | None = None
-        self._pipe, self._spool = pipe, spool
+        self._pipe, self._spool, self._shown = pipe, spool, shown
         self.start()
 
     def run(self) -> None:
@@ -99,3 +99,5 @@ class Pump(threading.Thread):
                 except TooMuch as error:
                     self.error = error
                     return
+                self._shown.write(chunk)
+                self._shown.flush()
