@@ -12,8 +12,8 @@ import docker
 
 from interlock.errors import InterlockError
 from interlock.sandbox import options
-from interlock.sandbox.container import remove
 from interlock.sandbox.engine import connect, engine_errors
+from interlock.sandbox.engine_objects import remove
 from interlock.sandbox.guest.host import SERVING_S
 from interlock.sandbox.owner import is_dead
 from interlock.sandbox.way_out_folder import remove_orphans

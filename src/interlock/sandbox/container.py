@@ -17,6 +17,7 @@ from interlock.errors import Conflict, SandboxUnavailable
 from interlock.sandbox import door, options
 from interlock.sandbox.checks import failed
 from interlock.sandbox.engine import engine_errors
+from interlock.sandbox.engine_objects import attach, conflict, create, remove
 from interlock.sandbox.guest import frames
 from interlock.sandbox.owner import own_id
 from interlock.sandbox.replies import Claimed, Ready, read_reply
@@ -101,8 +102,13 @@ class Container:
         )
         require_runtime(api, profile)
         with engine_errors():
-            ident = _create(api, arguments)
-            one = cls(api, ident, Stream(_attach(api, ident)), name=name, way_out=way_out)
+            ident = create(api, arguments)
+            try:
+                stream = Stream(attach(api, ident))
+            except BaseException:
+                remove(api, ident)
+                raise
+            one = cls(api, ident, stream, name=name, way_out=way_out)
             return one._started(profile, told)
 
     @classmethod
@@ -115,7 +121,7 @@ class Container:
         """
         with engine_errors():
             try:
-                attached = api.attach_socket(ident, params=_STREAMS)
+                attached = attach(api, ident)
             except (docker.errors.NotFound, docker.errors.APIError) as error:
                 raise Gone(str(error)) from error
         return cls(api, ident, Stream(attached), name=name)
@@ -218,45 +224,3 @@ class Container:
         finally:
             if self.way_out is not None:
                 shutil.rmtree(self.way_out, ignore_errors=True)
-
-
-_STREAMS: Final = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
-
-
-def conflict(name: str) -> Conflict:
-    """What is raised when another container has a call's name."""
-    next_step = "`interlock sandbox clean` removes what a dead executor left"
-    return Conflict(f"this call already has a container, {name!r}", next_step=next_step)
-
-
-def _create(api: docker.APIClient, arguments: dict[str, Any]) -> str:
-    try:
-        ident: str = api.create_container(**arguments)["Id"]
-    except docker.errors.APIError as error:
-        if error.status_code == requests.codes.conflict:
-            raise conflict(arguments["name"]) from error
-        raise
-    return ident
-
-
-def _attach(api: docker.APIClient, ident: str) -> Any:
-    try:
-        return api.attach_socket(ident, params=_STREAMS)
-    except BaseException:
-        remove(api, ident)
-        raise
-
-
-def remove(api: docker.APIClient, ident: str) -> bool:
-    """Remove a container with force and wait until it is gone; whether this call removed it."""
-    try:
-        api.remove_container(ident, force=True, v=True)
-    except docker.errors.NotFound:
-        return False
-    except docker.errors.APIError as error:
-        if error.status_code != requests.codes.conflict:
-            raise
-        # Removal is under way; the engine tells when it is done.
-        with suppress(docker.errors.NotFound):
-            api.wait(ident, timeout=START_S, condition="removed")
-    return True

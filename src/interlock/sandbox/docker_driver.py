@@ -13,8 +13,8 @@ from interlock.errors import Conflict, SandboxUnavailable
 from interlock.sandbox import request
 from interlock.sandbox.call import UNOBSERVED, Observer, SandboxCall, SandboxResult
 from interlock.sandbox.claiming import Stopped, container_name
-from interlock.sandbox.container import remove
 from interlock.sandbox.engine import BUILD_IMAGE, MAX_CALLS, engine_errors
+from interlock.sandbox.engine_objects import remove
 from interlock.sandbox.fleet import Ahead, Fleet
 from interlock.sandbox.images import image_id
 from interlock.sandbox.outcome import Outcome

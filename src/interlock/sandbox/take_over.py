@@ -15,8 +15,9 @@ import docker.errors
 from interlock.sandbox import options, replies
 from interlock.sandbox.call import UNOBSERVED, Observer, SandboxCall, SandboxResult
 from interlock.sandbox.claiming import container_name
-from interlock.sandbox.container import Container, Gone, conflict, remove
+from interlock.sandbox.container import Container, Gone
 from interlock.sandbox.engine import engine_errors
+from interlock.sandbox.engine_objects import conflict, remove
 from interlock.sandbox.fleet import Fleet
 from interlock.sandbox.guest import frames
 from interlock.sandbox.outcome import Outcome
