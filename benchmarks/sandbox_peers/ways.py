@@ -57,8 +57,8 @@ PEERS = [
     ),
     Way("autogen", "reused", "use_autogen.py", peer="autogen", package="autogen-ext"),
     Way("inspect_ai", "reused", "use_inspect_ai.py", peer="inspect-ai", package="inspect-ai"),
-    Way("llm-sandbox, one session", "reused", "use_llm_sandbox.py", "session", "llm-sandbox", "llm-sandbox"),
-    Way("llm-sandbox, pool", "reused", "use_llm_sandbox.py", "pool", "llm-sandbox", "llm-sandbox"),
+    Way("llm-sandbox, without its pool", "reused", "use_llm_sandbox.py", "session", "llm-sandbox", "llm-sandbox"),
+    Way("llm-sandbox, with its pool", "reused", "use_llm_sandbox.py", "pool", "llm-sandbox", "llm-sandbox"),
 ]
 WAYS = [*INTERLOCK, *DOCKER, *PEERS]
 
