@@ -31,7 +31,9 @@ class Engine:
 
     def start(self) -> None:
         folder = self._folder
-        command = ["dockerd", "--data-root", folder / "data", "--exec-root", folder / "exec", "--host", self.host]
+        # In a network namespace of its own: an engine without a bridge deletes docker0, which is the machine's.
+        command = ["unshare", "--net", "dockerd", "--data-root", folder / "data", "--exec-root", folder / "exec"]
+        command += ["--host", self.host]
         command += ["--pidfile", folder / "pid", "--bridge=none", "--iptables=false"]
         command += [
             "--containerd-namespace",

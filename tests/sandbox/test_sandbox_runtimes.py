@@ -42,7 +42,9 @@ def second(engine: docker.APIClient, image: str) -> Iterator[docker.APIClient]:
     command = ["dockerd", *(f"--{name}={folder / path}" for name, path in paths.items())]
     command += [f"--host=unix://{folder}/s", "--bridge=none", "--iptables=false", "--userns-remap=default"]
     log = (folder / "log").open("wb")
-    running = subprocess.Popen(["unshare", "--mount", "sh", "-c", _START, "sh", *command], stdout=log, stderr=log)
+    # Without a network namespace of its own, an engine without a bridge would delete the machine's docker0.
+    apart = ["unshare", "--mount", "--net", "sh", "-c", _START, "sh"]
+    running = subprocess.Popen([*apart, *command], stdout=log, stderr=log)
     try:
         while not (folder / "s").exists():
             assert running.poll() is None, (folder / "log").read_text()
