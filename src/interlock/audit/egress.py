@@ -6,10 +6,16 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, insert, select
 
-from interlock.audit.tables import egress
+from interlock.audit.tables import calls, egress
 from interlock.digest import canonical, parse
 from interlock.types.egress import EgressRecord
 
+_OF_RUN: Final = (
+    select(egress.c.call_id, egress.c.request)
+    .join(calls, calls.c.call_id == egress.c.call_id)
+    .where(calls.c.run == bindparam("wanted"))
+    .order_by(egress.c.call_id, egress.c.attempt, egress.c.number)
+)
 _OF_CALL: Final = (
     select(egress.c.request)
     .where(egress.c.call_id == bindparam("wanted"))
@@ -27,3 +33,9 @@ def of_call(connection: Connection, call_id: str) -> list[EgressRecord]:
     """Every request that a call's attempts made, as it stood when it was noted."""
     rows = connection.execute(_OF_CALL, {"wanted": call_id})
     return [EgressRecord.model_validate(parse(row.request)) for row in rows]
+
+
+def of_run(connection: Connection, run: str) -> list[tuple[str, EgressRecord]]:
+    """The same of every call of a run, with the call's id."""
+    rows = connection.execute(_OF_RUN, {"wanted": run})
+    return [(row.call_id, EgressRecord.model_validate(parse(row.request))) for row in rows]

@@ -204,6 +204,11 @@ class Ledger:
         with self._store.read() as connection:
             return egress.of_call(connection, call_id)
 
+    def left_by(self, run: str) -> list[tuple[str, EgressRecord]]:
+        """The requests of all calls of a run, with each call's id, as they stood when each was noted."""
+        with self._store.read() as connection:
+            return egress.of_run(connection, run)
+
     def workspace(self, run: str) -> str:
         """Digest of the run's workspace now. Raises InvalidInput for an unknown run."""
         with self._store.read() as connection:

@@ -108,8 +108,7 @@ class Timeline:
                 one = event.request
                 became = f"{one.status}" if one.verdict == "sent" else f"{one.verdict}: {self._text(one.reason)}"
                 key = f" with credential {one.credential}" if one.credential else ""
-                asked = f"{one.method} {one.scheme}://{one.host}:{one.port}{one.path}"
-                return "egress", f"{self._call(event.call_id)} asks {asked}{key}: {became}"
+                return "egress", f"{self._call(event.call_id)} asks {one.asked}{key}: {became}"
             case CallFinished():
                 made = "".join(f", artifact {a.name} ({a.size} bytes)" for a in event.artifacts)
                 told = f"{self._call(event.call_id)} {event.status}, output {self._digest(event.output)}{made}"

@@ -148,10 +148,9 @@ def _tell(result: SandboxResult, *, as_json: bool) -> None:
     spent = (result.ended_at - result.started_at).total_seconds()
     say.note(f"{result.status} in {spent:.2f} s")
     for record in result.egress:
-        asked = f"{record.method} {record.scheme}://{record.host}:{record.port}{record.path}"
         key = f" with credential {record.credential}" if record.credential else ""
         why = f": {record.reason}" if record.reason else ""
-        say.note(f"{record.verdict}: {asked}, {record.sent} bytes{key}{why}")
+        say.note(f"{record.verdict}: {record.asked}, {record.sent} bytes{key}{why}")
     for artifact in result.artifacts:
         say.note(f"artifact {artifact.name}, {artifact.size} bytes")
 

@@ -163,10 +163,12 @@ class Execution:
         )
 
     def _requests(self, result: SandboxResult) -> tuple[EgressRecord, ...]:
-        """Those of this attempt as they ended, after those of earlier ones, which nobody saw end."""
-        earlier = [one for one in self.executor.ledger.left(self.call.call_id) if one.attempt < self.attempt]
-        own = [one.model_copy(update={"attempt": self.attempt}) for one in result.egress]
-        return (*(_cut_off(one) for one in earlier), *own)
+        """Every request on record: those whose end this attempt saw as they ended, all others (of earlier attempts,
+        of a call that was cancelled) as cut off."""
+        seen = {one.number: one.model_copy(update={"attempt": self.attempt}) for one in result.egress}
+        noted = self.executor.ledger.left(self.call.call_id)
+        others = [_cut_off(one) for one in noted if one.attempt != self.attempt or one.number not in seen]
+        return tuple(sorted([*others, *seen.values()], key=lambda one: (one.attempt, one.number)))
 
     def _shown(self, result: SandboxResult) -> tuple[str, tuple[Artifact, ...]]:
         """What the model reads, and the call's artifacts: with the whole text, where that is more."""
@@ -232,5 +234,5 @@ class Execution:
 def _cut_off(record: EgressRecord) -> EgressRecord:
     if record.verdict != "sent":
         return record
-    reason = "its executor ended before an answer was on record; it may have arrived"
+    reason = "no answer was on record when the call ended; it may have arrived"
     return record.model_copy(update={"verdict": "failed", "reason": reason})

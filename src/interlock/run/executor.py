@@ -398,7 +398,7 @@ def _asked_for(requests: list[EgressRecord]) -> str:
     """What an attempt of unknown end asked for outside, for the person who settles it."""
     if not requests:
         return ""
-    told = [f"{one.method} {one.scheme}://{one.host}:{one.port}{one.path} ({one.verdict})" for one in requests[:8]]
+    told = [f"{one.asked} ({one.verdict})" for one in requests[:8]]
     more = f" and {len(requests) - 8} more" if len(requests) > 8 else ""
     return f"; it asked for {', '.join(told)}{more}"
 

@@ -23,7 +23,7 @@ from temporalio.worker import Replayer
 
 from interlock.audit import Ledger, verify_run
 from interlock.errors import InterlockError, Unreachable
-from interlock.events import CallFinished, CallUnknown, Event
+from interlock.events import CallFinished, CallUnknown, EgressRequested, Event
 from interlock.graph import Services, configure
 from interlock.run.authority import trust
 from interlock.run.chain import tap
@@ -88,6 +88,7 @@ async def replay(
     await _check_history(run, settings, blobs, history, content, recorded, verdict)
     _check_proofs(run, recorded_sources(ledger, blobs, settings.keys_folder), recorded, verdict)
     _check_calls(run, ledger, recorded, verdict)
+    _check_requests(run, ledger, recorded, verdict)
     return verdict
 
 
@@ -204,6 +205,21 @@ def _check_pinned(proof: RunProof, recorded: list[Event], verdict: Verdict) -> N
     for event, place, digest in named:
         if message := problem(proof.sources.blobs, digest):
             verdict.differences.append(Difference("ledger", event.seq, event.kind, place, message))
+
+
+def _check_requests(run: str, ledger: Ledger, recorded: list[Event], verdict: Verdict) -> None:
+    """What left sandboxes, as noted before it left, against what the chain says of calls that ended."""
+    ended = {event.call_id: event.seq for event in recorded if isinstance(event, CallFinished)}
+    told = {
+        (event.call_id, event.request.attempt, event.request.number): event.request
+        for event in recorded
+        if isinstance(event, EgressRequested)
+    }
+    for call_id, noted in ledger.left_by(run):
+        said = told.get((call_id, noted.attempt, noted.number))
+        if call_id in ended and (said is None or said.asked != noted.asked):
+            message = f"call {call_id!r} asked for {noted.asked}, and the chain does not say so"
+            verdict.differences.append(Difference("calls", ended[call_id], "egress.requested", "request", message))
 
 
 def _check_calls(run: str, ledger: Ledger, recorded: list[Event], verdict: Verdict) -> None:

@@ -100,3 +100,8 @@ class EgressRecord(Closed):
     reason: str = Field(default="", max_length=300)
     """Why it was refused or failed."""
     at: AwareDatetime
+
+    @property
+    def asked(self) -> str:
+        """What was asked for, in one line: `GET https://api.example.org:443/issues`."""
+        return f"{self.method} {self.scheme}://{self.host}:{self.port}{self.path}"
