@@ -76,7 +76,12 @@ def test_image_can_be_overridden(name: str) -> None:
     assert str(SERVICES[name]["image"]).startswith("${INTERLOCK_")
 
 
-def test_only_graph_worker_has_a_way_out() -> None:
-    """Nothing else talks to a model provider, so nothing else gets a network that leads outside."""
+def test_ways_out_are_of_two_services_and_apart() -> None:
+    """One talks to model providers, one to what rules let calls reach; nothing else gets a network that leads
+    outside."""
     outward = {name for name, network in FILE["networks"].items() if not network.get("internal")}
-    assert [name for name in SERVICES if outward & set(SERVICES[name].get("networks", []))] == ["graph-worker"]
+    ways = {name: sorted(outward & set(SERVICES[name].get("networks", []))) for name in SERVICES}
+    assert {name: way for name, way in ways.items() if way} == {
+        "graph-worker": ["models"],
+        "executor": ["services"],
+    }

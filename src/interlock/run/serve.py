@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import signal
 from collections.abc import Callable
@@ -13,10 +12,9 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
-from interlock.errors import SandboxUnavailable, Unreachable
+from interlock.errors import Unreachable
 from interlock.run.keeping import keep_ready
 from interlock.run.worker import connect, executor_worker, graph_worker, make_executor
-from interlock.sandbox import clean
 from interlock.settings import Settings
 
 RoleName = Literal["graph", "executor"]
@@ -46,25 +44,14 @@ async def serve(role: RoleName, settings: Settings, ready: Callable[[str], None]
     client = await _connected(settings)
     if role == "executor":
         executor = make_executor(settings)
-        cleaning = asyncio.create_task(_clean(settings))
         keeping = asyncio.create_task(keep_ready(executor, settings))
         try:
             await _until(stop, executor_worker(client, settings, executor), f"executor {executor.name}", ready)
         finally:
-            cleaning.cancel()
             keeping.cancel()
             await executor.driver.close()
     else:
         await _until(stop, graph_worker(client, settings), "graph worker", ready)
-
-
-async def _clean(settings: Settings) -> None:
-    """Remove what executors left that were killed: an engine removes no container that was never started."""
-    if settings.sandbox_driver != "docker":
-        return
-    with contextlib.suppress(SandboxUnavailable):
-        for line in await asyncio.to_thread(clean, settings):
-            logging.getLogger(__name__).warning("removed container %s", line)
 
 
 async def _until(stop: asyncio.Event, worker: Worker, what: str, ready: Callable[[str], None]) -> None:

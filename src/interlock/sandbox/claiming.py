@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Executor
 from dataclasses import dataclass
 from typing import Final
 
 from interlock.errors import Conflict, SandboxUnavailable
 from interlock.sandbox.call import SandboxCall, Start
+from interlock.sandbox.claim_files import ClaimFiles
 from interlock.sandbox.container import SLACK_S, Container, Gone
 from interlock.sandbox.lease import Lease, Leases, Lessee
 from interlock.sandbox.pool import Pool
@@ -41,8 +42,26 @@ class Held:
 class Claims:
     """Hands out containers, each to one call at a time."""
 
-    def __init__(self, pool_for: Callable[[SandboxCall, str], Pool], leases: Leases, removal: Removal) -> None:
+    def __init__(
+        self,
+        pool_for: Callable[[SandboxCall, str], Pool],
+        leases: Leases,
+        removal: Removal,
+        files: ClaimFiles,
+        asking: Executor,
+        *,
+        shared: Callable[[], bool],
+    ) -> None:
+        """Args:
+        pool_for: where containers wait for a call.
+        leases: containers of runs.
+        removal: destroys them, and drops their claims.
+        files: the claims of this host.
+        asking: threads that ask the engine while a call has begun.
+        shared: whether executors of other hosts use the same engine, so that only it knows who was first.
+        """
         self._pool_for, self._leases, self._removal = pool_for, leases, removal
+        self._files, self._asking, self._shared = files, asking, shared
 
     def claim(self, call: SandboxCall, image: str, running: Running) -> Held:
         """A container that is this call's alone.
@@ -89,6 +108,8 @@ class Claims:
 
     def _claimed(self, lease: Lease, call: SandboxCall) -> bool:
         lifetime_s = call.profile.time_s + SLACK_S + max(0.0, lease.left_s)
+        before = lease.container.name
+        self._files.first(container_name(call.call_id))
         try:
             lease.container.claim(container_name(call.call_id), call.call_id, lifetime_s)
         except (Gone, Conflict) as error:
@@ -97,10 +118,11 @@ class Claims:
             if isinstance(error, Conflict):
                 raise
             return False
+        self._files.drop(before)
         return True
 
     def _unused(self, call: SandboxCall, image: str, running: Running) -> Held:
-        pool = self._pool_for(call, image)
+        pool, name = self._pool_for(call, image), container_name(call.call_id)
         why = ""
         for _ in range(_TRIES):
             future = pool.take()
@@ -109,15 +131,19 @@ class Claims:
                 container, start = future.result()
             except CancelledError as error:
                 raise Stopped from error
+            first = self._files.first(name) and not self._shared()
             try:
-                container.claim(container_name(call.call_id), call.call_id, life_s(call.profile))
+                container.claim(name, call.call_id, life_s(call.profile), later=self._asking if first else None)
             except Conflict:
                 pool.give_back(container)
                 raise
             except Gone as error:
                 # It may have the call's name by now, which the next one needs.
                 why = str(error)
+                container.named()
                 self._removal.wait(container)
+                if first:
+                    self._files.drop(name)
             else:
                 return Held(container, start)
         reason = f"containers end before a call can claim them: {why}"

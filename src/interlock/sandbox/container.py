@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor, Future
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -46,6 +47,7 @@ class Container:
         self.ident = ident
         self.stream = stream
         self.name = name
+        self._naming: Future[Conflict | None] | None = None
         self.way_out = way_out
         """The host's folder that it sees at /run/interlock; it goes with the container."""
         self.since = time.monotonic()
@@ -157,13 +159,15 @@ class Container:
         if profile.runtime:
             check_runtime(profile, reply.facts, self.inspect())
 
-    def claim(self, name: str, call_id: str, lifetime_s: float) -> None:
+    def claim(self, name: str, call_id: str, lifetime_s: float, *, later: Executor | None = None) -> None:
         """Make it the one container of a call: the engine gives a name to one container only.
 
         Args:
             name: made from the call's id.
             call_id: which call it is for.
             lifetime_s: after this the container ends, whatever its host does.
+            later: the call is known to have no other container on this host, so that it need not wait for the
+                engine, which is asked here meanwhile; `named` tells the answer.
 
         Raises:
             Conflict: another container has that name. This one has served nothing and can be claimed for another.
@@ -173,7 +177,8 @@ class Container:
         try:
             self.stream.send(frames.pack({"kind": "claim", "call": call_id, "lifetime_s": lifetime_s}))
             # The runner answers while the engine renames.
-            taken = self._rename(name)
+            self._naming = later.submit(self._rename, name) if later is not None else None
+            taken = self._rename(name) if later is None else None
             reply, _ = read_reply(self.stream)
         except (StreamEnded, DeadlinePassed, OverCap, frames.FrameError) as error:
             raise Gone(str(error)) from error
@@ -181,6 +186,14 @@ class Container:
             raise Gone(f"answers {reply.kind!r} when claimed")
         if taken is not None:
             raise taken
+
+    def named(self) -> Conflict | None:
+        """Wait until the engine has answered; why it gave the call's name to this container not."""
+        naming, self._naming = self._naming, None
+        try:
+            return naming.result() if naming is not None else None
+        except Gone:
+            return None  # whoever follows the call sees that, too
 
     def _rename(self, name: str) -> Conflict | None:
         if name == self.name:

@@ -15,6 +15,7 @@ from typing import Final
 import docker
 
 from interlock.sandbox.call import SandboxCall
+from interlock.sandbox.claim_files import ClaimFiles
 from interlock.sandbox.claiming import Claims
 from interlock.sandbox.cleaning import IDLE_NAME, Reaper
 from interlock.sandbox.container import Container
@@ -63,9 +64,20 @@ class Fleet:
         self._starts = ThreadPoolExecutor(MAX_CALLS, thread_name_prefix="sandbox-start")
         self._turn = threading.Semaphore(_REFILLS_AT_ONCE)
         self.pulse = Pulse()
-        self.removal = Removal(lambda container: self.pulse.remove(container.stream))
+        self._files = ClaimFiles()
+        self.removal = Removal(
+            lambda container: self.pulse.remove(container.stream),
+            lambda container: self._files.drop(container.name),
+        )
         self.leases = Leases(self.removal.now)
-        self.claims = Claims(self._pool_for, self.leases, self.removal)
+        self.claims = Claims(
+            self._pool_for,
+            self.leases,
+            self.removal,
+            self._files,
+            self._starts,
+            shared=lambda: not self.api.base_url.startswith("http+docker:"),
+        )
         self.reaper = Reaper(settings.sandbox_reap_s)
         self.pulse.also(self._sweep)
 

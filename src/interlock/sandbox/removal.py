@@ -23,11 +23,12 @@ _log = logging.getLogger(__name__)
 class Removal:
     """Containers on their way out. No tool runs in any of them."""
 
-    def __init__(self, gone: Callable[[Container], None]) -> None:
+    def __init__(self, going: Callable[[Container], None], gone: Callable[[Container], None]) -> None:
         """Args:
-        gone: called before each is destroyed.
+        going: called before each is destroyed.
+        gone: called after.
         """
-        self._gone = gone
+        self._going, self._gone = going, gone
         self._changed = threading.Condition()
         self._due: deque[tuple[float, Container]] = deque()
         self._under_way: set[Future[None]] = set()
@@ -92,8 +93,9 @@ class Removal:
 
     def _destroy(self, container: Container) -> None:
         try:
-            self._gone(container)
+            self._going(container)
             container.destroy()
+            self._gone(container)
         except (InterlockError, OSError) as error:
             # The runner ends itself when nobody speaks to it; the reaper comes after that.
             _log.warning("container %s was not removed: %s", container.name, error)

@@ -28,6 +28,7 @@ def serve(
 
     Raises:
         IntegrityError, LedgerUnavailable: of the blobs; the tool did not start.
+        Conflict: the call has another container, of executors that do not share this one's claims.
     """
     container, since = held.container, time.time()
     try:
@@ -40,9 +41,11 @@ def serve(
         container.memory_kib = outcome.left_kib
         outcome.explain_death(stopped=running.stopped, out_of_memory=lambda: container.out_of_memory(since))
     finally:
-        fleet.claims.give_back(
-            held, reported=outcome.reported and not running.stopped, clean=outcome.clean and not running.stopped
-        )
+        taken = container.named()
+        good = not running.stopped and taken is None
+        fleet.claims.give_back(held, reported=outcome.reported and good, clean=outcome.clean and good)
+    if taken is not None:
+        raise taken
     return tuple(records)
 
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import struct
 import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -24,6 +25,9 @@ ENVIRONMENT = {
     "INTERLOCK_ARTIFACTS": "/artifacts",
 }
 _RESULT = 3
+_TOLD = 4
+"""Only until the call has come."""
+_LENGTHS = struct.Struct(">QQQ")
 MAX_ERROR = 8192
 """Characters of an error that are kept."""
 
@@ -37,14 +41,38 @@ class Child(NamedTuple):
     result: int
 
 
+class Prepared:
+    """A process that waits to be told its call, forked while nobody waits for it; nothing of the call is in it."""
+
+    def __init__(self) -> None:
+        told, self._tell = os.pipe()
+        self._child = _forked(_told_body, told)
+        os.close(told)
+
+    def begin(self, source: bytes, head: dict[str, Any], arguments: bytes) -> Child:
+        """Let it run the call."""
+        fields = json.dumps({**head, "way_out": relay.start()}).encode()
+        # If the kernel has ended it meanwhile, whoever watches it sees that.
+        with contextlib.suppress(BrokenPipeError), open(self._tell, "wb") as pipe:
+            pipe.write(_LENGTHS.pack(len(source), len(fields), len(arguments)) + source + fields + arguments)
+        return self._child
+
+    def discard(self) -> None:
+        """It is not needed; whoever ends all processes ends it."""
+        for number in (self._tell, self._child.stdout, self._child.stderr, self._child.result):
+            os.close(number)
+
+
 def start(body: Callable[[], bytes]) -> Child:
     """Fork a process that runs `body` and reports what it returns or raises."""
-    way_out = relay.start()
+    return _forked(body)
+
+
+def _forked(body: Callable[[], bytes], *kept: int) -> Child:
     pairs = [os.pipe() for _ in range(3)]
     pid = os.fork()
     if pid == 0:
-        _become(*(write for _, write in pairs))
-        os.environ.update(relay.ENVIRONMENT if way_out else {})
+        _become(*(write for _, write in pairs), *kept)
         _report(body)
     for _, write in pairs:
         os.close(write)
@@ -53,18 +81,29 @@ def start(body: Callable[[], bytes]) -> Child:
     return Child(pid, *(read for read, _ in pairs))
 
 
-def _become(stdout: int, stderr: int, result: int) -> None:
+def _told_body() -> bytes:
+    """The call that the runner tells of, once it does."""
+    with open(_TOLD, "rb") as told:
+        lengths = _LENGTHS.unpack(told.read(_LENGTHS.size))
+        source, fields, arguments = (told.read(length) for length in lengths)
+    head = json.loads(fields)
+    os.environ.update(relay.ENVIRONMENT if head["way_out"] else {})
+    return run_tool(source, head, arguments)()
+
+
+def _become(stdout: int, stderr: int, result: int, *told: int) -> None:
     """Give up the runner's descriptors, then its secrecy: from here on this is the tool's own process."""
     signal.set_wakeup_fd(-1)
     signal.setitimer(signal.ITIMER_REAL, 0)
     for number in (signal.SIGALRM, signal.SIGCHLD, signal.SIGINT, signal.SIGPIPE):
         signal.signal(number, signal.SIG_DFL)
     os.setsid()
-    # Pipes were made after the runner's own descriptors, so none of them is among 0 to 3.
+    # Pipes were made after the runner's own descriptors, so none of them is among 0 to 4.
     nothing = os.open("/dev/null", os.O_RDONLY)
-    for source, target in ((nothing, 0), (stdout, 1), (stderr, 2), (result, _RESULT)):
-        os.dup2(source, target, inheritable=target != _RESULT)
-    os.closerange(_RESULT + 1, os.sysconf("SC_OPEN_MAX"))
+    places = [(nothing, 0), (stdout, 1), (stderr, 2), (result, _RESULT), *((one, _TOLD) for one in told)]
+    for source, target in places:
+        os.dup2(source, target, inheritable=target < _RESULT)
+    os.closerange(len(places), os.sysconf("SC_OPEN_MAX"))
     confine.dumpable(True)
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
         file.write("1000")

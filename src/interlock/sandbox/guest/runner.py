@@ -18,7 +18,7 @@ from typing import Any
 from . import child, confine, emptying, facts, files, frames, usage
 from .capture import Capture
 from .host import SERVING_S, WAITING_S, Host, HostGone
-from .processes import wake_on_exit
+from .processes import end_all, wake_on_exit
 from .serving import Serving
 from .watch import Watch
 
@@ -34,6 +34,7 @@ class Runner:
         self._host = host
         self._wake = wake_on_exit()
         self._served: Serving | None = None
+        self._prepared: child.Prepared | None = None
         self._forget()
 
     def _forget(self) -> None:
@@ -88,6 +89,8 @@ class Runner:
             self._served = None
         self._forget()
         self._host.send("claimed", head["call"])
+        # The host is busy with the engine meanwhile.
+        self._prepare()
 
     def _file(self, frame: frames.Frame) -> None:
         self._partial += frame.body
@@ -106,8 +109,16 @@ class Runner:
             self._served.refuse(self._refused)
         else:
             source, arguments = self._bodies["source"], self._bodies["arguments"]
-            self._served.run(child.run_tool(source, head, arguments), self._wake)
+            prepared, self._prepared = self._prepared or child.Prepared(), None
+            self._served.run(lambda: prepared.begin(source, head, arguments), self._wake)
         self._forget()
+
+    def _prepare(self) -> None:
+        """Have a fresh process ready for the next call."""
+        if self._prepared is not None:
+            self._prepared.discard()
+            end_all()
+        self._prepared = child.Prepared()
 
     def _resume(self, frame: frames.Frame) -> None:
         if self._served is not None:

@@ -24,8 +24,8 @@ class Serving:
         self._meter = usage.Meter()
         self._outcome: Outcome | None = None
 
-    def run(self, body: Callable[[], bytes], wake: int) -> None:
-        """Run the tool to its end and report.
+    def run(self, begin: Callable[[], child.Child], wake: int) -> None:
+        """Run the tool, whose process `begin` gives, to its end and report.
 
         Raises:
             HostGone: no host is left that waits for it.
@@ -33,7 +33,7 @@ class Serving:
         self._host.send("started", self.call)
         # One byte more: the child marks what follows as value or error.
         limit = self._head["output_bytes"] + 1
-        watch = Watch(child.start(body), self._capture, self._emit, max_value=limit, sample=self._meter.sample)
+        watch = Watch(begin(), self._capture, self._emit, max_value=limit, sample=self._meter.sample)
         self._outcome = watch.follow(self._host, wake, self._head["time_s"], self.heard)
         self._report(self._outcome)
 
