@@ -177,8 +177,11 @@ class Container:
         try:
             self.stream.send(frames.pack({"kind": "claim", "call": call_id, "lifetime_s": lifetime_s}))
             # The runner answers while the engine renames.
-            self._naming = later.submit(self._rename, name) if later is not None else None
-            taken = self._rename(name) if later is None else None
+            taken = None
+            if later is not None:
+                self._naming, self.name = later.submit(self._rename, name), name
+            elif name != self.name:
+                taken = self._rename(name)
             reply, _ = read_reply(self.stream)
         except (StreamEnded, DeadlinePassed, OverCap, frames.FrameError) as error:
             raise Gone(str(error)) from error
@@ -187,17 +190,22 @@ class Container:
         if taken is not None:
             raise taken
 
-    def named(self) -> Conflict | None:
-        """Wait until the engine has answered; why it gave the call's name to this container not."""
-        naming, self._naming = self._naming, None
+    def named(self, *, wait: bool = True) -> Conflict | None:
+        """Why the engine did not give the call's name to this container; None: it did, or has not answered yet.
+
+        Args:
+            wait: for its answer.
+        """
+        naming = self._naming
+        if naming is None or not (wait or naming.done()):
+            return None
+        self._naming = None
         try:
-            return naming.result() if naming is not None else None
+            return naming.result()
         except Gone:
             return None  # whoever follows the call sees that, too
 
     def _rename(self, name: str) -> Conflict | None:
-        if name == self.name:
-            return None
         try:
             self._api.rename(self.ident, name)
         except docker.errors.APIError as error:

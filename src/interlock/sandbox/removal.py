@@ -94,6 +94,10 @@ class Removal:
     def _destroy(self, container: Container) -> None:
         try:
             self._going(container)
+            if taken := container.named():
+                _log.error(
+                    "a call of an executor that does not share this one's claims was run here too: %s", taken
+                )
             container.destroy()
             self._gone(container)
         except (InterlockError, OSError) as error:

@@ -41,7 +41,8 @@ def serve(
         container.memory_kib = outcome.left_kib
         outcome.explain_death(stopped=running.stopped, out_of_memory=lambda: container.out_of_memory(since))
     finally:
-        taken = container.named()
+        # A call that is over sooner than the engine answers does not wait for it: this host knows of no other.
+        taken = container.named(wait=held.lease is not None or not outcome.reported or running.stopped)
         good = not running.stopped and taken is None
         fleet.claims.give_back(held, reported=outcome.reported and good, clean=outcome.clean and good)
     if taken is not None:
