@@ -15,7 +15,7 @@ def add(numbers: list[int]) -> dict[str, int]:
 PLANT = '''\
 def plant(mark: str) -> list[str]:
     """Leave a mark wherever it can be left."""
-    import builtins, os, subprocess, sys
+    import builtins, os, subprocess, sys, time
     planted = ["environment", "interpreter", "process"]
     folders = {"tmp": "/tmp", "workspace": os.getcwd(), "home": os.path.expanduser("~"), "shm": "/dev/shm"}
     for name, folder in folders.items():
@@ -30,6 +30,7 @@ def plant(mark: str) -> list[str]:
     nothing = subprocess.DEVNULL
     sleeper = [sys.executable, "-c", "import time; time.sleep(120)", mark]
     subprocess.Popen(sleeper, stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True)
+    time.sleep(0.05)  # a kernel tells a program's arguments a moment after it has begun
     return sorted(planted)
 '''
 
