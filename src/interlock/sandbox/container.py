@@ -33,6 +33,9 @@ _START_CAP: Final = 256 * 1024
 _CLAIM_S: Final = 5
 
 
+_SOON_S: Final = 0.01
+
+
 class Gone(Exception):
     """A container that waited is no longer there, or does not answer. No tool was sent to it."""
 
@@ -179,7 +182,7 @@ class Container:
             # The runner answers while the engine renames.
             taken = None
             if later is not None:
-                self._naming, self.name = later.submit(self._rename, name), name
+                self._naming, self.name = later.submit(self._rename_soon, name), name
             elif name != self.name:
                 taken = self._rename(name)
             reply, _ = read_reply(self.stream)
@@ -204,6 +207,11 @@ class Container:
             return naming.result()
         except Gone:
             return None  # whoever follows the call sees that, too
+
+    def _rename_soon(self, name: str) -> Conflict | None:
+        # Most calls are over by then, and have had the cores.
+        time.sleep(_SOON_S)
+        return self._rename(name)
 
     def _rename(self, name: str) -> Conflict | None:
         try:
