@@ -22,7 +22,6 @@ class Finding:
     code: str = "unknown-name"
 
 
-_KEYS = {"credential": "credentials"}
 _PLURAL = {"user": "users", "group": "groups", "role": "roles"}
 
 
@@ -64,12 +63,11 @@ def _rule(rule: Rule, known: Mapping[str, frozenset[str]]) -> Iterator[Finding]:
     yield from _references("rules", rule.id, "requester", rule.requester or (), known)
     yield from _references("rules", rule.id, "notify", rule.notify or (), known)
     named = [("route", "routes", rule.route), ("profile", "profiles", rule.profile)]
-    named += [("credential", "credentials", name) for name in rule.credentials or ()]
+    named += [("credentials", "credentials", name) for name in rule.credentials or ()]
     for key, section, name in named:
         if name is not None and name not in known[section]:
-            yield Finding(
-                "rules", rule.id, _KEYS.get(key, key), f"unknown {key} {name!r}{did_you_mean(name, known[section])}"
-            )
+            said = f"unknown {section.removesuffix('s')} {name!r}{did_you_mean(name, known[section])}"
+            yield Finding("rules", rule.id, key, said)
 
 
 def _references(

@@ -15,10 +15,9 @@ from interlock.policy.conditions import Condition
 from interlock.policy.durations import duration, seconds
 from interlock.policy.operands import Many, Number, PatternText
 from interlock.policy.patterns import resource_pattern, tool_pattern
-from interlock.policy.ways_out import egress_rule, egress_rules
 from interlock.types.access import Limits
 from interlock.types.closed import Closed
-from interlock.types.egress import Credential, EgressRule
+from interlock.types.egress import Credential, WrittenRule
 from interlock.types.names import Name
 from interlock.types.profile import Profile
 
@@ -145,9 +144,7 @@ class Rule(Closed):
     """Only with ask: makes stricter what another rule allows or asks, and grants nothing by itself."""
     profile: Name | None = None
     """Sandbox profile that replaces the tool's own."""
-    egress: (
-        Many[Annotated[EgressRule, BeforeValidator(egress_rule, json_schema_input_type=str | EgressRule)]] | None
-    ) = None
+    egress: Many[WrittenRule] | None = None
     """What the call may reach, and nothing else. A host alone (`api.example.org`) may be read from by HTTPS;
     `*.example.org` is every host below that domain."""
     credentials: Many[Name] | None = None
@@ -213,8 +210,6 @@ def read_profile(value: Any) -> Profile:
     """
     if isinstance(value, dict) and isinstance(cpus := value.get("cpus"), Decimal):
         value = {**value, "cpus": float(cpus)}
-    if isinstance(value, dict) and "egress" in value:
-        value = {**value, "egress": egress_rules(value["egress"])}
     return Profile.model_validate(value, strict=True)
 
 

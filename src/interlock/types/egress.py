@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AwareDatetime, BeforeValidator, Field, StringConstraints
 
@@ -20,8 +20,14 @@ PathGlob = Annotated[str, StringConstraints(pattern=PATH_PATTERN, max_length=102
 """A path without query: `*` within one segment, `**` over any number of them."""
 
 
-def _several(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
+def _several(value: Any) -> Any:
+    """One alone stands for a list of one; a list is taken for the tuple that it stands for."""
+    return (value,) if isinstance(value, (str, dict)) else tuple(value) if isinstance(value, list) else value
+
+
+def _rule(value: Any) -> Any:
+    """A host alone may be read from by HTTPS."""
+    return {"host": value} if isinstance(value, str) else value
 
 
 Scheme = Literal["http", "https"]
@@ -33,9 +39,9 @@ class EgressRule(Closed):
     host: HostName
     port: int = Field(default=443, ge=1, le=65535)
     scheme: Scheme = "https"
-    methods: tuple[Method, ...] = ("GET", "HEAD")
+    methods: Annotated[tuple[Method, ...], BeforeValidator(_several)] = ("GET", "HEAD")
     """HTTP methods; only reading unless a rule says more."""
-    paths: tuple[PathGlob, ...] = ("/**",)
+    paths: Annotated[tuple[PathGlob, ...], BeforeValidator(_several)] = ("/**",)
     private: bool = False
     """Whether the name may lead to a private, loopback or link-local address: a service of your own network."""
 
@@ -44,6 +50,11 @@ class EgressRule(Closed):
         """In one line: `GET HEAD https://api.example.org:443 /**`."""
         where = f"{self.scheme}://{self.host}:{self.port}{' (private)' if self.private else ''}"
         return f"{' '.join(self.methods)} {where} {' '.join(self.paths)}"
+
+
+WrittenRule = Annotated[EgressRule, BeforeValidator(_rule, json_schema_input_type=str | EgressRule)]
+"""A rule as people write it: whole, or its host alone."""
+WrittenRules = Annotated[tuple[WrittenRule, ...], BeforeValidator(_several)]
 
 
 class Credential(Closed):
@@ -75,6 +86,10 @@ EgressVerdict = Literal["sent", "refused", "captured", "failed"]
 sent. failed: allowed and tried, and no answer came."""
 
 
+LONGEST: Final = {"scheme": 16, "host": 255, "method": 32, "path": 512, "reason": 300}
+"""Characters of a record's texts. All records of a call go through a workflow's history: at most 2 MB at once."""
+
+
 class EgressRecord(Closed):
     """One request that a sandbox made, as the way out saw it."""
 
@@ -83,11 +98,11 @@ class EgressRecord(Closed):
     number: int = Field(ge=1)
     """Counts the requests of one attempt."""
     verdict: EgressVerdict
-    scheme: str = Field(max_length=16)
-    host: str = Field(max_length=255)
+    scheme: str = Field(max_length=LONGEST["scheme"])
+    host: str = Field(max_length=LONGEST["host"])
     port: int
-    method: str = Field(max_length=32)
-    path: str = Field(max_length=512)
+    method: str = Field(max_length=LONGEST["method"])
+    path: str = Field(max_length=LONGEST["path"])
     """Without the query, which may hold what nobody should read; the start of a longer one."""
     status: int = 0
     """HTTP status that came back; 0 where none did."""
@@ -97,7 +112,7 @@ class EgressRecord(Closed):
     """Bytes of the response's body."""
     credential: Name | Literal[""] = ""
     """Which credential was added."""
-    reason: str = Field(default="", max_length=300)
+    reason: str = Field(default="", max_length=LONGEST["reason"])
     """Why it was refused or failed."""
     at: AwareDatetime
 

@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from interlock.types.closed import Closed
-from interlock.types.egress import EgressRule
+from interlock.types.egress import WrittenRules
 from interlock.types.names import Name
 
 Runtime = Literal["", "runc", "crun", "runsc"]
@@ -48,7 +48,7 @@ class Profile(Closed):
     """Containers kept waiting even when nothing calls."""
     warm_max: int = Field(default=4, ge=0, le=64)
     """Most containers that wait; 0: each call starts its own. Between the two, their number follows demand."""
-    egress: tuple[EgressRule, ...] = ()
+    egress: WrittenRules = ()
     """What a call may reach where its rule does not say. Empty: nothing."""
 
     @model_validator(mode="after")

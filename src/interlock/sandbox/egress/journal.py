@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 import anyio
 from anyio import to_thread
@@ -11,10 +11,7 @@ from anyio import to_thread
 from interlock.errors import Refused
 from interlock.sandbox.call import Observer
 from interlock.sandbox.egress.target import Authority, Target
-from interlock.types.egress import EgressRecord, EgressVerdict
-
-_LONGEST: Final = {"scheme": 16, "host": 255, "method": 32, "path": 512, "reason": 300}
-"""Characters. All records of a call travel through a workflow's history, which takes 2 MB at once."""
+from interlock.types.egress import LONGEST, EgressRecord, EgressVerdict
 
 
 class Journal:
@@ -105,5 +102,5 @@ def _record(asked: Asked, number: int, verdict: EgressVerdict, reason: str, cred
 def _fitted(fields: dict[str, Any]) -> dict[str, Any]:
     """Text as records take it: ASCII, printable, not too long."""
     return {
-        name: ascii(value)[1:-1][: _LONGEST[name]] if name in _LONGEST else value for name, value in fields.items()
+        name: ascii(value)[1:-1][: LONGEST[name]] if name in LONGEST else value for name, value in fields.items()
     }
