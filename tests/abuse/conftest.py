@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import secrets
 import time
@@ -12,37 +11,16 @@ from typing import Any
 
 import docker
 import pytest
+from support.blobs import FileBlobs
 
 from interlock.sandbox import DockerDriver, SandboxCall, SandboxResult, build_image
 from interlock.sandbox.options import LABEL
 from interlock.sandbox.owner import own_id
 from interlock.settings import Settings
-from interlock.types import FileEntry, Profile, Tree
+from interlock.types import Profile
 
 ATTACKS = Path(__file__).parent / "attacks"
 GONE_S = 10
-
-
-class MemoryBlobs:
-    """Content by digest, in memory."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, bytes] = {}
-
-    def put(self, data: bytes) -> str:
-        digest = "sha256:" + hashlib.sha256(data).hexdigest()
-        self.kept[digest] = data
-        return digest
-
-    def get(self, digest: str) -> bytes:
-        return self.kept[digest]
-
-    def has(self, digest: str) -> bool:
-        return digest in self.kept
-
-    def tree(self, files: dict[str, bytes]) -> Tree:
-        """A workspace of these files."""
-        return Tree(files={path: FileEntry(digest=self.put(data), size=len(data)) for path, data in files.items()})
 
 
 class Attacker:
@@ -51,7 +29,7 @@ class Attacker:
     def __init__(self, driver: DockerDriver, image: str) -> None:
         self.driver = driver
         self.image = image
-        self.blobs = MemoryBlobs()
+        self.blobs = FileBlobs()
 
     def call(self, file: str, tool: str, **given: Any) -> SandboxCall:
         """The call of one attack; `limits` change the profile."""
@@ -131,7 +109,7 @@ def attacker(driver: DockerDriver, image: str) -> Attacker:
 
 
 @pytest.fixture
-def blobs(attacker: Attacker) -> MemoryBlobs:
+def blobs(attacker: Attacker) -> FileBlobs:
     """The attacker's blobs, emptied."""
-    attacker.blobs = MemoryBlobs()
+    attacker.blobs = FileBlobs()
     return attacker.blobs

@@ -16,13 +16,13 @@ async def test_links_and_pipes_in_the_workspace_stay(attacker, blobs):
     assert {blobs.get(entry.digest) for entry in result.workspace.files.values()} == {b"kept"}
     noted = " ".join(result.notes)
     assert all(repr(name) in noted for name in LEFT_OUT)
-    assert not any(b"root:" in content for content in blobs.kept.values())
+    assert not any(b"root:" in content for content in blobs.content.values())
 
 
 async def test_links_and_pipes_among_artifacts_stay(attacker, blobs):
     result = await attacker.run("files", "links", arguments={"folder": "/artifacts"})
     assert {one.name for one in result.artifacts} == {"plain", "hard"}
-    assert not any(b"root:" in content for content in blobs.kept.values())
+    assert not any(b"root:" in content for content in blobs.content.values())
 
 
 async def test_hard_links_out_are_refused(attacker):
@@ -34,7 +34,7 @@ async def test_link_in_place_of_a_file_is_a_deletion(attacker, blobs):
     tree = blobs.tree({"a.txt": b"a", "folder/b.txt": b"b", "c.txt": b"c"})
     result = await attacker.run("files", "replace", workspace=tree, workspace_use="write")
     assert set(result.workspace.files) == {"c.txt"}
-    assert not any(b"root:" in content for content in blobs.kept.values())
+    assert not any(b"root:" in content for content in blobs.content.values())
 
 
 async def test_names_that_lead_out_stay(attacker, blobs):
@@ -53,7 +53,7 @@ async def test_child_that_swaps_files_is_dead_before(attacker, blobs):
     result = await attacker.run("files", "late", workspace_use="write")
     assert result.status == "ok", result.error
     assert set(result.workspace.files) <= {"race", "new"}
-    assert not any(b"root:" in content for content in blobs.kept.values())
+    assert not any(b"root:" in content for content in blobs.content.values())
 
 
 async def test_archives_are_kept_as_they_are(attacker, blobs):
@@ -80,7 +80,7 @@ async def test_hollow_files_do_not_pass_the_limit(attacker, blobs, folder):
     result = await attacker.run("files", "hollow", arguments={"folder": folder}, **more)
     assert (result.status, result.limit, result.workspace.files) == ("error", "workspace", {})
     assert "hold" in result.error
-    assert sum(len(content) for content in blobs.kept.values()) <= 64 << 20
+    assert sum(len(content) for content in blobs.content.values()) <= 64 << 20
 
 
 async def test_locked_folder_hides_nothing(attacker, blobs):

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from support.bare import BareRun, MemoryBlobs, manifest_of, task_queue
+from support.bare import BareRun, manifest_of, task_queue
 from temporalio.client import Client, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.langgraph import LangGraphPlugin
@@ -18,6 +18,7 @@ from interlock.definitions import AgentDefinition
 from interlock.graph import ACTIVITIES, AgentOutcome, AgentTask, Services, configure, register, resolve_model
 from interlock.graph.services import Resolve, _configured
 from interlock.run.worker import workflow_runner
+from interlock.scratch import ScratchBlobs
 from interlock.settings import Settings
 
 __all__ = ["BareRun"]
@@ -28,7 +29,7 @@ _count = itertools.count(1)
 class Ran:
     """A finished run."""
 
-    def __init__(self, outcome: AgentOutcome, history: WorkflowHistory, blobs: MemoryBlobs, seen: Any) -> None:
+    def __init__(self, outcome: AgentOutcome, history: WorkflowHistory, blobs: ScratchBlobs, seen: Any) -> None:
         self.outcome, self.history, self.blobs, self.seen = outcome, history, blobs, seen
 
     @property
@@ -55,7 +56,7 @@ async def drive_graph(temporal_address: str) -> AsyncIterator[Drive]:
         cached: int = 0,
         again: bool = True,
     ) -> Ran:
-        blobs = MemoryBlobs()
+        blobs = ScratchBlobs()
         configure(Services(blobs=blobs, settings=Settings.model_construct(), resolve=resolve))
         manifest = manifest_of(agent, blobs, playbook or [{"say": "done"}])
         work = AgentTask(agent=agent.name, run=f"bare-{next(_count)}", manifest=manifest, task=task)

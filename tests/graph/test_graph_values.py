@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage, RemoveMessage, SystemMessage, ToolMessage
 from langgraph.types import Command, Overwrite, Send
 from pydantic import BaseModel
-from support.bare import MemoryBlobs, manifest_of
+from support.bare import manifest_of
 
 from interlock.definitions import agent
 from interlock.digest import canonical
@@ -30,6 +30,7 @@ from interlock.graph.reader import Reader
 from interlock.graph.results import MAX_TEXT, answered, by_reference, filled, message_of
 from interlock.graph.scripted import ScriptedModel
 from interlock.graph.transcript import append, load
+from interlock.scratch import ScratchBlobs
 from interlock.settings import Settings
 
 JSON = st.recursive(
@@ -182,7 +183,7 @@ def test_unknown_object_names_its_place() -> None:
 
 
 def test_outputs_travel_by_reference() -> None:
-    blobs = MemoryBlobs()
+    blobs = ScratchBlobs()
     digest = blobs.put("größer".encode())
     result = CallResult(model_call_id="1", tool="look", status="ok", output=digest)
     message = message_of(result)
@@ -197,7 +198,7 @@ def test_outputs_travel_by_reference() -> None:
 
 def test_note_of_an_edit_stays_with_output() -> None:
     """A call that a person edited has a note besides its output."""
-    blobs = MemoryBlobs()
+    blobs = ScratchBlobs()
     result = CallResult(
         model_call_id="1", tool="look", status="ok", output=blobs.put(b"out"), text="carol edited this call."
     )
@@ -205,7 +206,7 @@ def test_note_of_an_edit_stays_with_output() -> None:
 
 
 def test_long_output_is_shortened_visibly() -> None:
-    blobs = MemoryBlobs()
+    blobs = ScratchBlobs()
     digest = blobs.put(b"a" * MAX_TEXT + b"b" * MAX_TEXT)
     message = filled(message_of(CallResult(model_call_id="1", tool="t", status="ok", output=digest)), blobs.get)
     assert len(message.text) < MAX_TEXT + 200
@@ -215,7 +216,7 @@ def test_long_output_is_shortened_visibly() -> None:
 
 
 def test_transcript_is_read_back() -> None:
-    blobs = MemoryBlobs()
+    blobs = ScratchBlobs()
     said = AIMessage([{"type": "text", "text": "hm"}], response_metadata={"p": 0.25, "ü": 2**60})
     head = append(blobs, "", [HumanMessage("a")])
     head = append(blobs, head, [said, ToolMessage("c", tool_call_id="1")])
@@ -224,7 +225,7 @@ def test_transcript_is_read_back() -> None:
 
 
 def test_only_new_links_are_read() -> None:
-    blobs, read = MemoryBlobs(), []
+    blobs, read = ScratchBlobs(), []
     get = blobs.get
     blobs.get = lambda digest: read.append(digest) or get(digest)  # type: ignore[method-assign]
     reader, head = Reader(blobs), ""
@@ -235,7 +236,7 @@ def test_only_new_links_are_read() -> None:
 
 
 def test_foreign_blob_is_no_link() -> None:
-    blobs = MemoryBlobs()
+    blobs = ScratchBlobs()
     with pytest.raises(IntegrityError, match="not one that this version wrote"):
         Reader(blobs).link(blobs.put(b'{"v":1,"prev":7}'))
 
@@ -277,7 +278,7 @@ def test_scripted_model_says_that_it_is() -> None:
 
 
 def resolve(spec: str, **settings: Any) -> Any:
-    blobs, who = MemoryBlobs(), agent("team", prompt="p")
+    blobs, who = ScratchBlobs(), agent("team", prompt="p")
     reader = Reader(blobs)
     manifest = reader.manifest(manifest_of(who, blobs, [{"say": "x"}]))
     return resolve_model(spec, Settings.model_construct(**settings), "team", manifest, reader)

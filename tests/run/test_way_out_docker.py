@@ -16,7 +16,7 @@ from support.runtime import Runtime, eventually, running, settings_for
 from support.scenario import Tool, call, playbook, project
 
 from interlock.events import CallFinished, CallRefused, EgressRequested
-from interlock.run.live import LiveOutput, live_output
+from interlock.run.live import LiveOutput, live_run
 from interlock.run.replay import fetch_history, replay
 from interlock.sandbox import build_image
 
@@ -193,7 +193,7 @@ async def test_ungranted_credential_keeps_the_call_from_running(runtime: Runtime
 async def first_seen(runtime: Runtime, run: str) -> LiveOutput:
     """What is told of the run's call, as soon as it has printed."""
     for _ in range(300):
-        for seen in await live_output(runtime.temporal, run):
+        for seen in (await live_run(runtime.temporal, run)).calls:
             if seen.printed:
                 return seen
         await asyncio.sleep(0.1)
@@ -207,7 +207,7 @@ async def test_output_is_seen_while_the_call_runs(runtime: Runtime) -> None:
     assert seen.printed >= len(seen.tail)
     await runtime.client.control(run, "cancel", by="user:carol", reason="seen enough")
     await runtime.client.wait(run)
-    assert await live_output(runtime.temporal, run) == []
+    assert (await live_run(runtime.temporal, run)).calls == []
 
 
 async def test_redacted_output_is_not_seen_before_the_end(runtime: Runtime) -> None:

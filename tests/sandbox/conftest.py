@@ -3,53 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import secrets
 import textwrap
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
 import docker
 import pytest
+from support.blobs import FileBlobs
+from support.egress import Service, service
 
 from interlock.sandbox import DockerDriver, SandboxCall, SandboxResult, build_image
 from interlock.sandbox.docker_driver import container_name
 from interlock.settings import Settings
-from interlock.types import FileEntry, Profile, Tree
+from interlock.types import Profile
 
 RunTool = Callable[..., Coroutine[Any, Any, SandboxResult]]
-
-
-class MemoryBlobs:
-    """Content by digest, in memory."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, bytes] = {}
-
-    def put(self, data: bytes) -> str:
-        digest = "sha256:" + hashlib.sha256(data).hexdigest()
-        self.kept[digest] = data
-        return digest
-
-    def get(self, digest: str) -> bytes:
-        return self.kept[digest]
-
-    def has(self, digest: str) -> bool:
-        return digest in self.kept
-
-    def tree(self, files: dict[str, bytes], executable: tuple[str, ...] = ()) -> Tree:
-        """A workspace of these files."""
-        return Tree(
-            files={
-                path: FileEntry(digest=self.put(data), size=len(data), executable=path in executable)
-                for path, data in files.items()
-            }
-        )
-
-    def contents(self, tree: Tree) -> dict[str, bytes]:
-        """Path → bytes."""
-        return {path: self.get(entry.digest) for path, entry in tree.files.items()}
 
 
 def make_call(body: str, **given: Any) -> SandboxCall:
@@ -98,8 +68,8 @@ async def driver(settings: Settings, image: str) -> AsyncIterator[DockerDriver]:
 
 
 @pytest.fixture
-def blobs() -> MemoryBlobs:
-    return MemoryBlobs()
+def blobs() -> FileBlobs:
+    return FileBlobs()
 
 
 @pytest.fixture
@@ -116,7 +86,7 @@ def left_of(engine: docker.APIClient) -> Callable[[str], list[str]]:
 
 
 @pytest.fixture
-def run_tool(driver: DockerDriver, blobs: MemoryBlobs, left_of: Callable[[str], list[str]]) -> RunTool:
+def run_tool(driver: DockerDriver, blobs: FileBlobs, left_of: Callable[[str], list[str]]) -> RunTool:
     """Run a body of code as a tool; afterwards no container of it may be left."""
 
     async def run(body: str, **given: Any) -> SandboxResult:
@@ -133,3 +103,15 @@ def run_tool(driver: DockerDriver, blobs: MemoryBlobs, left_of: Callable[[str], 
 @pytest.fixture(name="make_call", scope="session")
 def _make_call() -> Callable[..., SandboxCall]:
     return make_call
+
+
+@pytest.fixture(scope="module")
+def web() -> Iterator[Service]:
+    with service() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def secure() -> Iterator[Service]:
+    with service(tls=True) as one:
+        yield one

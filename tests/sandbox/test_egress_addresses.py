@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.egress import HOST, Names, Service, opened, service
 
 from interlock.sandbox.egress.addresses import forbidden
-
-
-@pytest.fixture(scope="module")
-def web() -> Iterator[Service]:
-    with service() as one:
-        yield one
-
 
 ALWAYS = [
     "169.254.169.254",

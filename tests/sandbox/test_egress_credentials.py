@@ -14,23 +14,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.egress import HOST, TOKEN, Service, credential, opened, secrets, service
+from support.egress import HOST, TOKEN, Service, credential, opened, secrets
 
 from interlock.errors import Refused
 from interlock.sandbox.egress import EnvironmentSecrets, FileSecrets, Secrets, SecretUnavailable, VaultSecrets
 from interlock.sandbox.egress.scrubber import Guard, Scrubber
-
-
-@pytest.fixture(scope="module")
-def web() -> Iterator[Service]:
-    with service() as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def secure() -> Iterator[Service]:
-    with service(tls=True) as one:
-        yield one
 
 
 def test_server_sees_token_and_client_does_not(secure: Service, tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
@@ -19,18 +18,6 @@ from hypothesis import strategies as st
 from support.egress import HOST, Opened, Service, opened, service
 
 from interlock.sandbox.egress import Caps
-
-
-@pytest.fixture(scope="module")
-def web() -> Iterator[Service]:
-    with service() as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def secure() -> Iterator[Service]:
-    with service(tls=True) as one:
-        yield one
 
 
 def request(web: Service, *lines: str, path: str = "/hello", method: str = "POST", body: str = "") -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,12 +14,6 @@ from support.egress import HOST, TOKEN, Names, Seen, Service, Watching, credenti
 from interlock.errors import LedgerUnavailable
 from interlock.sandbox.egress import Caps, SystemResolver
 from interlock.types import EgressRecord
-
-
-@pytest.fixture(scope="module")
-def web() -> Iterator[Service]:
-    with service() as one:
-        yield one
 
 
 def test_request_is_noted_before_it_leaves(web: Service, tmp_path: Path) -> None:

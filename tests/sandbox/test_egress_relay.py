@@ -13,15 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from support.egress import HOST, Service, opened, service
+from support.egress import HOST, Service, opened
 
 from interlock.sandbox.guest.relay import ENVIRONMENT, Relay, start
-
-
-@pytest.fixture(scope="module")
-def web() -> Iterator[Service]:
-    with service() as one:
-        yield one
 
 
 def relaying(path: Path) -> int:

@@ -4,30 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.egress import HOST, Service, opened, service
+from support.egress import HOST, Service, opened
 
 from interlock.errors import Refused
 from interlock.sandbox.egress.matching import fitting
 from interlock.sandbox.egress.target import Authority, Target, normal_path, read_authority, read_target
 from interlock.types.egress import EgressRule
-
-
-@pytest.fixture(scope="module")
-def web() -> Iterator[Service]:
-    with service() as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def secure() -> Iterator[Service]:
-    with service(tls=True) as one:
-        yield one
 
 
 def test_allowed_request_reaches_its_server(web: Service, tmp_path: Path) -> None:

@@ -16,8 +16,9 @@ with workflow.unsafe.imports_passed_through():
 
     from interlock.definitions import AgentDefinition, AgentEntry, Manifest, ToolEntry, ToolSchema
     from interlock.digest import canonical, digest_bytes
-    from interlock.errors import IntegrityError, Refused
+    from interlock.errors import Refused
     from interlock.graph import AgentOutcome, AgentTask, CallResult, ModelReply, ProposedCall, drive
+    from interlock.scratch import ScratchBlobs
 
 NOTHING = digest_bytes(b"")
 MAX_REPLIES = 200
@@ -29,26 +30,7 @@ def task_queue() -> str:
     return f"bare-{next(_queues)}"
 
 
-class MemoryBlobs:
-    """A blob store in memory."""
-
-    def __init__(self) -> None:
-        self.content: dict[str, bytes] = {}
-
-    def put(self, data: bytes) -> str:
-        self.content[digest_bytes(data)] = data
-        return digest_bytes(data)
-
-    def get(self, digest: str) -> bytes:
-        if digest not in self.content:
-            raise IntegrityError(f"no blob {digest}")
-        return self.content[digest]
-
-    def has(self, digest: str) -> bool:
-        return digest in self.content
-
-
-def manifest_of(agent: AgentDefinition, blobs: MemoryBlobs, playbook: list[dict[str, Any]], **tools: Any) -> str:
+def manifest_of(agent: AgentDefinition, blobs: ScratchBlobs, playbook: list[dict[str, Any]], **tools: Any) -> str:
     """The blob of a manifest with `agent` and its tools; `tools` gives schemas of arguments."""
     entry = AgentEntry(
         source=NOTHING,

@@ -31,24 +31,19 @@ def live(
 
 
 async def _live(run: str, *, follow: bool, as_json: bool) -> None:
-    from temporalio.client import WorkflowExecutionStatus
-
-    from interlock.run.live import live_output
+    from interlock.run.live import live_run
     from interlock.run.worker import connect
 
     own = settings()
     run, temporal = known(own, run), await connect(own)
     seen: dict[str, int] = {}
-    while True:
-        calls = await live_output(temporal, run)
+    going_on = True
+    while going_on:
+        is_open, calls = await live_run(temporal, run)
         _tell([one for one in calls if one.printed != seen.get(one.call)], seen, as_json=as_json, follow=follow)
         seen.update({one.call: one.printed for one in calls})
-        if not follow:
-            break
-        described = await temporal.get_workflow_handle(run).describe()
-        if described.status != WorkflowExecutionStatus.RUNNING:
-            break
-        await asyncio.sleep(LOOK_EVERY_S)
+        if going_on := follow and is_open:
+            await asyncio.sleep(LOOK_EVERY_S)
 
 
 def _tell(calls: list[LiveOutput], seen: dict[str, int], *, as_json: bool, follow: bool) -> None:

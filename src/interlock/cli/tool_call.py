@@ -75,7 +75,7 @@ def _permitted(asked: Asked, *, capture: bool) -> tuple[Profile, WayOut | None]:
         Refused: the policy does not allow the call outright, or it could act on the outside world.
     """
     from interlock.policy import decide
-    from interlock.run.obligations import tightened
+    from interlock.run.obligations import profile_of
     from interlock.run.ways_out import way_out
 
     decision, schema = decide(asked.bundle, asked.request), asked.entry.schema_
@@ -85,8 +85,7 @@ def _permitted(asked: Asked, *, capture: bool) -> tuple[Profile, WayOut | None]:
         raise Refused(f"a person must approve this call: {decision.reason}", next_step=_INSTEAD)
     if asked.entry.kind == "output":
         raise Refused(f"tool {schema.name!r} reads outputs of a run, and a try is none", next_step=_INSTEAD)
-    profile = asked.bundle.profiles[decision.profile or schema.profile]
-    profile = tightened(profile, decision.obligations.limits)
+    profile = profile_of(asked.bundle, schema, decision)
     leaves = way_out(asked.bundle, decision, schema, profile)
     if not capture and (schema.effects == "external" or leaves is not None):
         raise Refused(
@@ -106,7 +105,7 @@ async def _run(
 ) -> SandboxResult:
     from interlock.run.files import import_workspace, load_tree
     from interlock.run.fitting import fitted
-    from interlock.sandbox import SandboxCall, make_driver
+    from interlock.sandbox import SandboxCall, run_once
 
     schema = asked.entry.schema_
     if own.sandbox_driver == "in_process" and schema.effects == "external":
@@ -128,13 +127,9 @@ async def _run(
         image=asked.manifest.images[profile.image],
         way_out=way_out,
     )
-    driver = make_driver(own)
-    try:
-        result = await driver.run(sandboxed, blobs)
-        # An answer to what was captured and not sent is made up, and need not be what the service's would be.
-        return result if way_out is not None and way_out.capture else fitted(asked.entry, result, tree)
-    finally:
-        await driver.close()
+    result = await run_once(own, sandboxed, blobs)
+    # An answer to what was captured and not sent is made up, and need not be what the service's would be.
+    return result if way_out is not None and way_out.capture else fitted(asked.entry, result, tree)
 
 
 def _tell(result: SandboxResult, *, as_json: bool) -> None:

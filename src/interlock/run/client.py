@@ -137,7 +137,7 @@ class RunClient:
 
     async def state(self, run: str) -> RunState:
         """Where an open run stands, by asking its workflow."""
-        return await _asked(self.handle(run).query("state", result_type=RunState), run)
+        return await asked(self.handle(run).query("state", result_type=RunState), run)
 
     async def obstacles(self, run: str) -> list[str]:
         """See `obstacles`."""
@@ -146,7 +146,7 @@ class RunClient:
     async def wait(self, run: str) -> RunOutcome:
         """Wait for the end of a run; a failed or cancelled one is an outcome too."""
         try:
-            return await _asked(self.handle(run).result(), run)
+            return await asked(self.handle(run).result(), run)
         except WorkflowFailureError as error:
             cause = error.cause
             if isinstance(cause, ApplicationError) and cause.type == "RunFailed":
@@ -188,7 +188,7 @@ class RunClient:
             **lifetime_until(datetime.now(UTC), request.expires_at),
         )
         vote = VoteInput(token=claims.signed(self.api))
-        return await _asked(
+        return await asked(
             self.handle(request.run).execute_update("vote", vote, result_type=VoteOutput), request.run
         )
 
@@ -209,7 +209,7 @@ class RunClient:
             **lifetime(datetime.now(UTC), CONTROL_LIFE),
         )
         request = ControlInput(token=claims.signed(self.api))
-        return await _asked(self.handle(run).execute_update("control", request, result_type=RunState), run)
+        return await asked(self.handle(run).execute_update("control", request, result_type=RunState), run)
 
 
 async def obstacles(temporal: Client, run: str) -> list[str]:
@@ -218,7 +218,7 @@ async def obstacles(temporal: Client, run: str) -> list[str]:
     Raises:
         Conflict: there is no such run. Unreachable: Temporal does not answer.
     """
-    found = await _asked(temporal.get_workflow_handle(run).describe(), run)
+    found = await asked(temporal.get_workflow_handle(run).describe(), run)
     return [
         f"{step.activity_type.name}, attempt {step.attempt}: {step.last_failure.message}"
         for step in found.raw_description.pending_activities
@@ -226,7 +226,7 @@ async def obstacles(temporal: Client, run: str) -> list[str]:
     ]
 
 
-async def _asked(awaitable: Awaitable[T], run: str) -> T:
+async def asked(awaitable: Awaitable[T], run: str) -> T:
     """Await a call to Temporal; what the workflow refused becomes the engine's own error again."""
     try:
         return await awaitable

@@ -15,7 +15,7 @@ from interlock.errors import InvalidInput, Refused
 from interlock.policy import Bundle
 from interlock.project import Snapshot, lock_path, read_lock
 from interlock.run.compilation import images_of
-from interlock.sandbox import SandboxCall, make_driver
+from interlock.sandbox import SandboxCall, run_once
 from interlock.scratch import ScratchBlobs
 from interlock.settings import Settings
 
@@ -75,18 +75,10 @@ def ask(settings: Settings, bundle: Bundle, name: str, server: McpServer) -> Loc
         profile=profile,
         image=images_of(settings, bundle)[profile.image],
     )
-    result = asyncio.run(_called(settings, call))
+    result = asyncio.run(run_once(settings, call, ScratchBlobs()))
     if result.value is None:
         raise Refused(result.error or result.status, next_step=f"correct tools/{name}.yaml")
     return _lock(server, parse(result.value))
-
-
-async def _called(settings: Settings, call: SandboxCall) -> Any:
-    driver = make_driver(settings)
-    try:
-        return await driver.run(call, ScratchBlobs())
-    finally:
-        await driver.close()
 
 
 def _lock(server: McpServer, answer: Mapping[str, Any]) -> Lock:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from temporalio import activity
@@ -70,7 +71,7 @@ class Execution:
 
     async def run(self) -> ExecuteOutput:
         """Run, store, sign."""
-        return await self._recorded(await self._sandboxed(self.profile, self._tree()))
+        return await self._recorded(await self._sandboxed())
 
     async def resume(self, retake: Callable[[], int]) -> ExecuteOutput | None:
         """Take over what an earlier attempt left running, store, sign; None if it left nothing.
@@ -83,17 +84,16 @@ class Execution:
             # From here on whoever was taken for dead, and may be alive, can no longer say how the call ended.
             self.attempt = retake()
 
-        call, observer = self._sandbox_call(self.profile, self._tree()), self._observer(fence)
+        call, observer = self._sandbox_call(), self._observer(fence)
         found = await self.executor.driver.resume(call, self.executor.blobs, observer)
         return None if found is None else await self._recorded(found)
 
     async def _recorded(self, result: SandboxResult) -> ExecuteOutput:
         # What ran is on record, even if the call is cancelled in this moment.
-        tree = self._tree()
         if self.entry.kind == "output":
             # The one file that it was given is no file of the run.
-            result = result.model_copy(update={"workspace": tree})
-        return await to_its_end(self._complete, self.profile, tree, fitted(self.entry, result, tree))
+            result = result.model_copy(update={"workspace": self._tree})
+        return await to_its_end(self._complete, fitted(self.entry, result, self._tree))
 
     def _observer(self, taking: Callable[[], None] = lambda: None) -> CallObserver:
         obliged = self.decision.obligations
@@ -101,7 +101,8 @@ class Execution:
         self.live.observer = observer
         return observer
 
-    def _image(self, profile: Profile) -> str:
+    def _image(self) -> str:
+        profile = self.profile
         if profile.image not in self.images:
             raise SandboxUnavailable(
                 f"profile {profile.name!r} needs image {profile.image!r}, which this run does not pin",
@@ -109,30 +110,31 @@ class Execution:
             )
         return self.images[profile.image]
 
+    @cached_property
     def _tree(self) -> Tree:
         if not self.call.workspace:
             return Tree()
         return Tree.from_hashed(parse(self.executor.blobs.get(self.call.workspace)))
 
-    async def _sandboxed(self, profile: Profile, tree: Tree) -> SandboxResult:
+    async def _sandboxed(self) -> SandboxResult:
         """Run in the sandbox; a cancelled activity kills the call and is a result."""
         started = datetime.now(UTC)
         try:
-            call = self._sandbox_call(profile, tree)
+            call = self._sandbox_call()
             return await self.executor.driver.run(call, self.executor.blobs, self._observer())
         except asyncio.CancelledError:
             details = activity.cancellation_details()
             if details is None or not details.cancel_requested:
                 raise  # this worker stops or lost the attempt: the next one takes the call over
-            return self._ended("cancelled", "the call was cancelled and its container killed", started, tree)
+            return self._ended("cancelled", "the call was cancelled and its container killed", started)
         except SandboxUnavailable:
             self.executor.not_started.add((self.call.call_id, self.attempt))
             raise
         except InvalidInput as error:
-            return self._ended("error", str(error), started, tree)
+            return self._ended("error", str(error), started)
 
-    def _sandbox_call(self, profile: Profile, tree: Tree) -> SandboxCall:
-        use = self.entry.schema_.workspace
+    def _sandbox_call(self) -> SandboxCall:
+        tree, use = self._tree, self.entry.schema_.workspace
         if self.entry.kind == "output":
             tree, use = earlier_output(self.executor.ledger, self.call, self.arguments), "read"
         return SandboxCall(
@@ -147,17 +149,17 @@ class Execution:
             arguments=self.arguments,
             workspace=tree,
             workspace_use=use,
-            profile=profile,
-            image=self._image(profile),
+            profile=self.profile,
+            image=self._image(),
             way_out=self.way_out,
         )
 
-    def _ended(self, status: Any, error: str, started: datetime, tree: Tree) -> SandboxResult:
+    def _ended(self, status: Any, error: str, started: datetime) -> SandboxResult:
         return SandboxResult(
             call_id=self.call.call_id,
             status=status,
             error=error,
-            workspace=tree,
+            workspace=self._tree,
             started_at=started,
             ended_at=datetime.now(UTC),
         )
@@ -184,10 +186,10 @@ class Execution:
         whole = Artifact(name=name, digest=self.executor.blobs.put(data), size=len(data), media_type="text/plain")
         return shown, (*result.artifacts, whole)
 
-    def _complete(self, profile: Profile, tree: Tree, result: SandboxResult) -> ExecuteOutput:
+    def _complete(self, result: SandboxResult) -> ExecuteOutput:
         blobs = self.executor.blobs
         before = after = self.executor.ledger.workspace(self.call.run)
-        if result.workspace != tree:
+        if result.workspace != self._tree:
             before = self.call.workspace
             after = blobs.put(canonical(result.workspace.as_hashed(), max_bytes=TREE_MAX_BYTES))
         requests = self._requests(result)
@@ -208,7 +210,7 @@ class Execution:
             egress=Receipt.egress_digest(requests),
             start=result.start,
             usage=result.usage,
-            profile=profile.name,
+            profile=self.profile.name,
             image=result.image,
             executor=self.executor.name,
             attempt=self.attempt,

@@ -31,7 +31,6 @@ from interlock.errors import (
     InterlockError,
     InvalidInput,
     Refused,
-    SandboxUnavailable,
     TokenRejected,
     Unreachable,
 )
@@ -40,7 +39,7 @@ from interlock.policy import Bundle, PolicySource, decide
 from interlock.run.contracts import BUILT_IN_TOOLS, CommitInput, ExecuteInput, ExecuteOutput
 from interlock.run.deciding import failure
 from interlock.run.execution import Execution, Live
-from interlock.run.obligations import tightened
+from interlock.run.obligations import profile_of
 from interlock.run.proof import RunProof, Sources
 from interlock.run.shadow import Shadow
 from interlock.run.steps import COMMIT, EXECUTE
@@ -53,7 +52,6 @@ from interlock.types.approval import RequestKind
 from interlock.types.blobs import Blobs
 from interlock.types.call import ToolCall
 from interlock.types.egress import EgressRecord
-from interlock.types.profile import Profile
 
 BEAT_S: Final = 1.5
 CLOCKS_MAY_DIFFER: Final = timedelta(minutes=5)
@@ -204,7 +202,7 @@ class Executor:
         decision = decide(bundle, access)
         if decision.verdict == "deny":
             return ExecuteOutput(outcome="refused", decision=decision, detail=decision.reason)
-        profile = _profile(bundle, entry, decision)
+        profile = profile_of(bundle, entry.schema_, decision)
         try:
             leaves = way_out(bundle, decision, entry.schema_, profile)
         except Refused as error:
@@ -229,19 +227,19 @@ class Executor:
         if reserved.state == "finished":
             return ExecuteOutput.model_validate(parse(reserved.result))
         execution = Execution(
-            self,
-            call,
-            digest,
-            entry,
-            access.arguments,
-            decision,
-            tuple(nonces),
-            reserved.attempt,
-            proof.reach().manifest.images,
-            profile,
-            leaves,
-            tuple(sorted(access.seen)),
-            live,
+            executor=self,
+            call=call,
+            digest=digest,
+            entry=entry,
+            arguments=access.arguments,
+            decision=decision,
+            nonces=tuple(nonces),
+            attempt=reserved.attempt,
+            images=proof.reach().manifest.images,
+            profile=profile,
+            way_out=leaves,
+            labels=tuple(sorted(access.seen)),
+            live=live,
         )
         if reserved.state == "in_doubt":
             taken = await self._take_over(request, proof, execution, reserved, now)
@@ -384,14 +382,6 @@ class Executor:
                 approvals=tuple(nonces),
             )
         )
-
-
-def _profile(bundle: Bundle, entry: ToolEntry, decision: Decision) -> Profile:
-    """The limits that the call runs under."""
-    name = decision.profile or entry.schema_.profile
-    if name not in bundle.profiles:
-        raise SandboxUnavailable(f"no sandbox profile {name!r} in the policy in force")
-    return tightened(bundle.profiles[name], decision.obligations.limits)
 
 
 def _asked_for(requests: list[EgressRecord]) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from temporalio.client import Client
-from temporalio.service import RPCError, RPCStatusCode
+from typing import NamedTuple
 
-from interlock.errors import Conflict, Unreachable
+from temporalio.client import Client, WorkflowExecutionStatus
+
+from interlock.run.client import asked
 from interlock.run.steps import EXECUTE
 from interlock.types.closed import Closed
 
@@ -22,19 +23,24 @@ class LiveOutput(Closed):
     """Whether a rule redacts its output, so that nothing of it is shown before the end."""
 
 
-async def live_output(temporal: Client, run: str) -> list[LiveOutput]:
-    """What the run's calls have printed so far, by call.
+class LiveRun(NamedTuple):
+    """A run as it is now."""
+
+    open: bool
+    """Whether it has not ended."""
+    calls: list[LiveOutput]
+    """What its calls have printed so far, by call."""
+
+
+async def live_run(temporal: Client, run: str) -> LiveRun:
+    """Look at a run once.
 
     Raises:
         Conflict: there is no such run. Unreachable: Temporal does not answer.
     """
-    try:
-        found = await temporal.get_workflow_handle(run).describe()
-    except RPCError as error:
-        if error.status == RPCStatusCode.NOT_FOUND:
-            raise Conflict(f"Temporal has no run {run!r}", next_step="interlock run list") from error
-        raise Unreachable(f"Temporal did not answer: {error.message}", next_step="interlock doctor") from error
+    found = await asked(temporal.get_workflow_handle(run).describe(), run)
     steps = [step for step in found.raw_description.pending_activities if step.activity_type.name == EXECUTE]
     told = [step.heartbeat_details.payloads for step in steps if step.heartbeat_details.payloads]
     decoded = [await temporal.data_converter.decode(payloads, [LiveOutput]) for payloads in told]
-    return sorted((values[0] for values in decoded), key=lambda one: one.call)
+    calls = sorted((values[0] for values in decoded), key=lambda one: one.call)
+    return LiveRun(found.status == WorkflowExecutionStatus.RUNNING, calls)

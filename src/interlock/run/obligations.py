@@ -7,11 +7,25 @@ from typing import Any, Final
 
 import re2
 
-from interlock.policy import regex_options
-from interlock.types.access import Limits
+from interlock.definitions import ToolSchema
+from interlock.errors import SandboxUnavailable
+from interlock.policy import Bundle, regex_options
+from interlock.types.access import Decision, Limits
 from interlock.types.profile import Profile
 
 REDACTED: Final = "[redacted]"
+
+
+def profile_of(bundle: Bundle, tool: ToolSchema, decision: Decision) -> Profile:
+    """The limits that a call runs under: its rule's profile or its tool's, with the rule's limits if tighter.
+
+    Raises:
+        SandboxUnavailable: the policy has no such profile.
+    """
+    name = decision.profile or tool.profile
+    if name not in bundle.profiles:
+        raise SandboxUnavailable(f"no sandbox profile {name!r} in the policy in force")
+    return tightened(bundle.profiles[name], decision.obligations.limits)
 
 
 def tightened(profile: Profile, limits: Limits | None) -> Profile:

@@ -5,7 +5,7 @@ from interlock.sandbox.checks import Check
 from interlock.sandbox.cleaning import clean
 from interlock.sandbox.compiler import ToolProblem, compile_tools
 from interlock.sandbox.docker_driver import DockerDriver
-from interlock.sandbox.driver import Driver, make_driver
+from interlock.sandbox.driver import Driver, make_driver, run_once
 from interlock.sandbox.examine import doctor, self_test
 from interlock.sandbox.fleet import Ahead
 from interlock.sandbox.images import build_command, build_image, image_id
@@ -37,6 +37,7 @@ __all__ = [
     "image_id",
     "kept_sbom",
     "make_driver",
+    "run_once",
     "sbom_of",
     "self_test",
 ]

@@ -7,11 +7,12 @@ milliseconds. Where the file is there already (another executor was first, or di
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
+
+from interlock.sandbox.private_folder import is_private, private_folder
 
 _OLD_S: Final = 24 * 3600
 """No call takes so long: its file was left by an executor that died."""
@@ -24,7 +25,7 @@ class ClaimFiles:
         """Args:
         folder: None: the host's one for this user.
         """
-        self._folder = folder or Path(tempfile.gettempdir()) / f"interlock-claims-{os.getuid()}"
+        self._folder = folder or private_folder("claims")
         with suppress(OSError):
             self._folder.mkdir(mode=0o700, exist_ok=True)
             self._sweep()
@@ -33,7 +34,7 @@ class ClaimFiles:
         """Whether nobody on this host had claimed this name; now it is. False where that cannot be known."""
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
-            if not self._is_ours():
+            if not is_private(self._folder):
                 return False
             os.close(os.open(self._folder / name, flags, 0o600))
         except OSError:
@@ -45,11 +46,7 @@ class ClaimFiles:
         with suppress(OSError):
             (self._folder / name).unlink()
 
-    def _is_ours(self) -> bool:
-        seen = self._folder.lstat()
-        return seen.st_uid == os.getuid() and not seen.st_mode & 0o077 and not self._folder.is_symlink()
-
     def _sweep(self) -> None:
-        for path in self._folder.iterdir() if self._is_ours() else ():
+        for path in self._folder.iterdir() if is_private(self._folder) else ():
             if path.lstat().st_mtime < time.time() - _OLD_S:
                 path.unlink()

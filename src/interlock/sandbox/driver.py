@@ -57,6 +57,18 @@ class Driver(Protocol):
         ...
 
 
+async def run_once(settings: Settings, call: SandboxCall, blobs: Blobs) -> SandboxResult:
+    """Run one call in a driver of its own, for whoever runs no other.
+
+    Raises: see `Driver.run` and `make_driver`.
+    """
+    driver = make_driver(settings)
+    try:
+        return await driver.run(call, blobs)
+    finally:
+        await driver.close()
+
+
 def make_driver(settings: Settings) -> Driver:
     """The driver that the settings name. It meets the engine at its first call.
 

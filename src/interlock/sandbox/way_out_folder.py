@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 import time
@@ -12,14 +11,15 @@ from pathlib import Path
 from typing import Final
 
 from interlock.errors import SandboxUnavailable
+from interlock.sandbox.private_folder import is_private, private_folder
 
 _YOUNG_S: Final = 60
 """A folder may be older than its container by the time that starting one takes."""
 
 
 def parent() -> Path:
-    """Where the folders are; short, because a socket's path may have 107 bytes only."""
-    return Path(tempfile.gettempdir()) / f"interlock-out-{os.getuid()}"
+    """Where the folders are."""
+    return private_folder("out")
 
 
 def make_folder() -> Path:
@@ -30,8 +30,7 @@ def make_folder() -> Path:
     """
     above = parent()
     above.mkdir(mode=0o700, exist_ok=True)
-    seen = above.lstat()
-    if seen.st_uid != os.getuid() or seen.st_mode & 0o077 or above.is_symlink():
+    if not is_private(above):
         raise PermissionError(f"{above} belongs to somebody else or may be entered by others; remove it")
     folder = Path(tempfile.mkdtemp(dir=above))
     folder.chmod(0o711)
