@@ -16,31 +16,38 @@ from interlock.sandbox.claim_files import ClaimFiles
 
 def test_name_is_claimed_once(tmp_path: Path) -> None:
     one, other = ClaimFiles(tmp_path / "claims"), ClaimFiles(tmp_path / "claims")
-    assert (one.first("a"), other.first("a"), other.first("b")) == (True, False, True)
+    assert (one.first("a", "1"), other.first("a", "2"), other.first("b", "2")) == (True, False, True)
+
+
+def test_claim_tells_its_container(tmp_path: Path) -> None:
+    files = ClaimFiles(tmp_path)
+    files.first("a", "1")
+    files.first("a", "2")
+    assert (files.holder("a"), files.holder("b"), files.held()) == ("1", "", {"1"})
 
 
 def test_dropped_name_can_be_claimed(tmp_path: Path) -> None:
     files = ClaimFiles(tmp_path)
-    files.first("a")
+    files.first("a", "1")
     files.drop("a")
-    assert files.first("a")
+    assert files.first("a", "1")
 
 
 def test_folder_of_others_claims_nothing(tmp_path: Path) -> None:
     (tmp_path / "claims").mkdir(mode=0o777)
     (tmp_path / "claims").chmod(0o777)
-    assert not ClaimFiles(tmp_path / "claims").first("a")
+    assert not ClaimFiles(tmp_path / "claims").first("a", "1")
 
 
 def test_folder_that_cannot_be_made_claims_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    assert not ClaimFiles(tmp_path / "file" / "claims").first("a")
+    assert not ClaimFiles(tmp_path / "file" / "claims").first("a", "1")
 
 
 def test_claims_of_the_dead_are_forgotten_after_a_day(tmp_path: Path) -> None:
-    ClaimFiles(tmp_path).first("a")
+    ClaimFiles(tmp_path).first("a", "1")
     os.utime(tmp_path / "a", (0, time.time() - 90_000))
-    assert ClaimFiles(tmp_path).first("a")
+    assert ClaimFiles(tmp_path).first("a", "1")
 
 
 @pytest.mark.docker

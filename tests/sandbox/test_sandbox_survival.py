@@ -23,7 +23,10 @@ EXECUTOR = """
 import asyncio, hashlib, json, sys
 from pathlib import Path
 from interlock.sandbox import Ahead, DockerDriver, SandboxCall
+from interlock.sandbox import container
 from interlock.settings import Settings
+
+container._SOON_S = float(sys.argv[3])
 
 class Blobs(dict):
     def put(self, data): return "sha256:" + hashlib.sha256(data).hexdigest()
@@ -59,15 +62,18 @@ return nonce
 """
 
 
+QUICK = b'from interlock import tool\n@tool(action="x")\ndef t() -> str:\n    """Do it."""\n    return "done"\n'
+
+
 @pytest.fixture
 async def killed(settings, tmp_path):
     """Run calls in an executor of their own until each has printed, then kill it; what each call printed."""
     started = []
 
-    async def run(calls):
+    async def run(calls, named_after_s=0.01):
         stored = tmp_path / "calls.json"
         stored.write_text(json.dumps([call.model_dump(mode="json") for call in calls]))
-        arguments = (sys.executable, "-c", EXECUTOR, str(stored), str(settings.root))
+        arguments = (sys.executable, "-c", EXECUTOR, str(stored), str(settings.root), str(named_after_s))
         process = await asyncio.create_subprocess_exec(*arguments, stdout=asyncio.subprocess.PIPE)
         started.append(process)
         printed = {}
@@ -206,3 +212,20 @@ async def test_nothing_of_another_call_is_given(driver, blobs, make_call, image,
 
 def test_executor_script_is_python():
     compile(textwrap.dedent(EXECUTOR), "executor", "exec")
+
+
+async def test_call_killed_before_it_has_its_name_is_taken_over(killed, image, driver, blobs, make_call, left_of):
+    call = made(make_call, image, seconds=2)
+    printed = await killed([call], named_after_s=60)
+    Sweep(take_over_s=60).sweep()
+    assert left_of(call.call_id) == []
+    result = await driver.resume(call, blobs)
+    assert (result.status, result.value) == ("ok", f'"{printed[call.call_id]}"'.encode())
+
+
+async def test_call_without_its_name_yet_can_be_killed(killed, image, driver, blobs, make_call):
+    call = made(make_call, image, seconds=60)
+    await killed([call], named_after_s=60)
+    await driver.kill(call.call_id)
+    assert await driver.resume(call, blobs) is None
+    assert (await driver.run(call.model_copy(update={"source": QUICK}), blobs)).status == "ok"

@@ -1,7 +1,8 @@
 """Which calls have a container, as files of this host: whoever makes a call's file first may begin at once.
 
 The engine gives a name once, too, and that is how a call's container is found again; but renaming takes it
-milliseconds. Where the file is there already (another executor was first, or died), its answer is waited for.
+milliseconds. Until then the file tells which container it is. Where the file is there already (another executor was
+first, or died), the engine's answer is waited for.
 """
 
 from __future__ import annotations
@@ -30,16 +31,33 @@ class ClaimFiles:
             self._folder.mkdir(mode=0o700, exist_ok=True)
             self._sweep()
 
-    def first(self, name: str) -> bool:
-        """Whether nobody on this host had claimed this name; now it is. False where that cannot be known."""
+    def first(self, name: str, ident: str) -> bool:
+        """Whether nobody on this host had claimed this name; now it is, for the container of this id.
+
+        False where that cannot be known.
+        """
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
             if not is_private(self._folder):
                 return False
-            os.close(os.open(self._folder / name, flags, 0o600))
+            with os.fdopen(os.open(self._folder / name, flags, 0o600), "w", encoding="ascii") as file:
+                file.write(ident)
         except OSError:
             return False
         return True
+
+    def holder(self, name: str) -> str:
+        """The id of the container that a name was claimed for; empty: it is not claimed on this host."""
+        with suppress(OSError):
+            if is_private(self._folder):
+                return (self._folder / name).read_text("ascii")
+        return ""
+
+    def held(self) -> set[str]:
+        """The ids of all containers that a call was claimed for."""
+        with suppress(OSError):
+            return {self.holder(path.name) for path in self._folder.iterdir()} - {""}
+        return set()
 
     def drop(self, name: str) -> None:
         """The container of that name is gone, or has another name."""

@@ -108,8 +108,8 @@ class Claims:
 
     def _claimed(self, lease: Lease, call: SandboxCall) -> bool:
         lifetime_s = call.profile.time_s + SLACK_S + max(0.0, lease.left_s)
-        before = lease.container.name
-        self._files.first(container_name(call.call_id))
+        self._files.drop(lease.container.name)
+        self._files.first(container_name(call.call_id), lease.container.ident)
         try:
             lease.container.claim(container_name(call.call_id), call.call_id, lifetime_s)
         except (Gone, Conflict) as error:
@@ -118,7 +118,6 @@ class Claims:
             if isinstance(error, Conflict):
                 raise
             return False
-        self._files.drop(before)
         return True
 
     def _unused(self, call: SandboxCall, image: str, running: Running) -> Held:
@@ -131,7 +130,7 @@ class Claims:
                 container, start = future.result()
             except CancelledError as error:
                 raise Stopped from error
-            first = self._files.first(name) and not self._shared()
+            first = self._files.first(name, container.ident) and not self._shared()
             try:
                 container.claim(name, call.call_id, life_s(call.profile), later=self._asking if first else None)
             except Conflict:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Iterable
 from contextlib import closing
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ import docker
 
 from interlock.errors import InterlockError
 from interlock.sandbox import options
+from interlock.sandbox.claim_files import ClaimFiles
 from interlock.sandbox.engine import connect, engine_errors
 from interlock.sandbox.engine_objects import remove
 from interlock.sandbox.guest.host import SERVING_S
@@ -67,24 +69,31 @@ class Sweep:
             rows = api.containers(all=True, filters={"label": options.LABEL})
             taken_over = {_holds(row) for row in rows if not is_dead(row["Labels"][options.LABEL])}
             self._dead_since = {ident: at for ident, at in self._dead_since.items() if ident in _idents(rows)}
+            claimed = ClaimFiles().held()
             for row in rows:
-                why = "" if row["Id"] in taken_over else self._why(row)
+                why = "" if row["Id"] in taken_over else self._why(row, claimed)
                 if why and _removed(api, row):
                     removed.append(_line(row, why))
             used = {row["Labels"].get(options.LABEL_WAY_OUT, "") for row in rows}
         return removed + [f"{folder}: no container sees it" for folder in remove_orphans(used)]
 
-    def _why(self, row: dict[str, Any]) -> str:
+    def _why(self, row: dict[str, Any], claimed: set[str]) -> str:
         labels, ident = row["Labels"], row["Id"]
         expires = labels.get(options.LABEL_EXPIRES, "0")
         if is_dead(labels[options.LABEL]):
             seen = self._dead_since.setdefault(ident, time.monotonic())
-            waits = any(name.startswith(f"/{IDLE_NAME}") for name in row["Names"] or ())
+            # One that a call has begun in may not have the call's name yet.
+            waits = is_idle(row["Names"] or ()) and ident not in claimed
             if waits or row["State"] != "running" or time.monotonic() - seen >= self._take_over_s:
                 return "its executor is dead"
         if not expires.isdigit() or int(expires) < time.time():
             return "its time is up"
         return "all were asked for" if self._all else ""
+
+
+def is_idle(names: Iterable[str]) -> bool:
+    """Whether a container of these names, as the engine tells them, has no call's."""
+    return any(name.startswith(f"/{IDLE_NAME}") for name in names)
 
 
 class Reaper:

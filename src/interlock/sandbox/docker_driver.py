@@ -126,8 +126,11 @@ class DockerDriver:
         await asyncio.to_thread(self._remove, container_name(call_id))
 
     def _remove(self, name: str) -> None:
+        # By id first: a container that a call has begun in may not have the call's name yet.
         with engine_errors():
-            remove(self._fleet.api, name)
+            for asked in filter(None, (self._fleet.files.holder(name), name)):
+                remove(self._fleet.api, asked)
+        self._fleet.files.drop(name)
 
     async def close(self) -> None:
         """See `Driver.close`."""

@@ -64,17 +64,17 @@ class Fleet:
         self._starts = ThreadPoolExecutor(MAX_CALLS, thread_name_prefix="sandbox-start")
         self._turn = threading.Semaphore(_REFILLS_AT_ONCE)
         self.pulse = Pulse()
-        self._files = ClaimFiles()
+        self.files = ClaimFiles()
         self.removal = Removal(
             lambda container: self.pulse.remove(container.stream),
-            lambda container: self._files.drop(container.name),
+            lambda container: self.files.drop(container.name),
         )
         self.leases = Leases(self.removal.now)
         self.claims = Claims(
             self._pool_for,
             self.leases,
             self.removal,
-            self._files,
+            self.files,
             self._starts,
             shared=lambda: not self.api.base_url.startswith("http+docker:"),
         )

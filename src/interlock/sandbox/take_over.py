@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ import docker.errors
 from interlock.sandbox import options, replies
 from interlock.sandbox.call import UNOBSERVED, Observer, SandboxCall, SandboxResult
 from interlock.sandbox.claiming import container_name
+from interlock.sandbox.cleaning import is_idle
 from interlock.sandbox.container import Container, Gone
 from interlock.sandbox.engine import engine_errors
 from interlock.sandbox.engine_objects import conflict, remove
@@ -40,7 +41,7 @@ def take_over(
     """
     api, name, started_at = fleet.api, container_name(call.call_id), datetime.now(UTC)
     with engine_errors():
-        found = _found(api, name)
+        found = _found(api, name, fleet.files.holder(name))
         if found is None:
             return None
         with _alone(api, found, name):
@@ -49,20 +50,28 @@ def take_over(
                 observer.taking()
                 followed = _follow(fleet, found, call, outcome, running)
             remove(api, found["Id"])
+            fleet.files.drop(name)
             remove_folder(found["Config"]["Labels"].get(options.LABEL_WAY_OUT, ""))
     if not followed:
         return None
     return outcome.result(image=found["Image"], started_at=started_at, ended_at=datetime.now(UTC), start="resumed")
 
 
-def _found(api: docker.APIClient, name: str) -> dict[str, Any] | None:
-    """What the engine says of the call's container, if there is one and it is ours."""
-    try:
-        found: dict[str, Any] = api.inspect_container(name)
-    except docker.errors.NotFound:
-        return None
-    ours = found["Name"] == f"/{name}" and options.LABEL in (found["Config"]["Labels"] or {})
-    return found if ours else None
+def _found(api: docker.APIClient, name: str, ident: str) -> dict[str, Any] | None:
+    """What the engine says of the call's container, if there is one and it is ours.
+
+    Args:
+        api: the engine.
+        name: the call's.
+        ident: which container the call was claimed for on this host, if the engine does not know the name yet.
+    """
+    for asked in filter(None, (name, ident)):
+        with suppress(docker.errors.NotFound):
+            found: dict[str, Any] = api.inspect_container(asked)
+            fits = found["Name"] == f"/{name}" or (asked == ident and is_idle([found["Name"]]))
+            if fits and options.LABEL in (found["Config"]["Labels"] or {}):
+                return found
+    return None
 
 
 @contextmanager
