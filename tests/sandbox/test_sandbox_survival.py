@@ -66,8 +66,9 @@ QUICK = b'from interlock import tool\n@tool(action="x")\ndef t() -> str:\n    ""
 
 
 @pytest.fixture
-async def killed(settings, tmp_path):
-    """Run calls in an executor of their own until each has printed, then kill it; what each call printed."""
+async def killed(settings, left_of, tmp_path):
+    """Run calls in an executor of their own until each has printed, and its container has its name unless that comes
+    late; then kill it. What each call printed."""
     started = []
 
     async def run(calls, named_after_s=0.01):
@@ -82,6 +83,8 @@ async def killed(settings, tmp_path):
             assert line, "the executor ended"
             call, text = json.loads(line)
             printed.setdefault(call, text.strip())
+        while named_after_s < 1 and not all(left_of(call.call_id) for call in calls):
+            await asyncio.sleep(0.05)
         process.send_signal(signal.SIGKILL)
         await process.wait()
         return printed

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import operator
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -107,3 +108,7 @@ async def replay(path: Path) -> None:
 if __name__ == "__main__":
     asyncio.run(replay(Path(sys.argv[1])))
     print("replayed")
+    # Temporal's native threads may still run, and the interpreter's own end then aborts the process now and then
+    # (see interlock.cli.main).
+    sys.stdout.flush()
+    os._exit(0)
