@@ -67,8 +67,10 @@ QUICK = b'from interlock import tool\n@tool(action="x")\ndef t() -> str:\n    ""
 
 @pytest.fixture
 async def killed(settings, left_of, tmp_path):
-    """Run calls in an executor of their own until each has printed, and its container has its name unless that comes
-    late; then kill it. What each call printed."""
+    """Run calls in an executor of their own, then kill it; what each call printed.
+
+    It is killed once each call has printed, and its container has its name unless that comes late.
+    """
     started = []
 
     async def run(calls, named_after_s=0.01):
