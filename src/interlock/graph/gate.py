@@ -60,8 +60,17 @@ class ModelReply(Closed):
     """What answered: `scripted`, `openai:NAME`, `anthropic:NAME`."""
 
 
+class Drained(Exception):
+    """The run is about to go on in a new execution of its workflow: stop here, and call again after that."""
+
+
 class Gate(Protocol):
     """What governs one run. Called from workflow code only."""
+
+    @property
+    def draining(self) -> bool:
+        """Whether the run is about to go on in a new execution: then begin nothing more."""
+        ...
 
     async def responded(self, agent: str, before: str, reply: ModelReply) -> None:
         """Record that the model answered. Waits while the run is paused.
@@ -76,15 +85,28 @@ class Gate(Protocol):
         """
         ...
 
-    async def call(self, agent: str, calls: Sequence[ProposedCall]) -> list[CallResult]:
+    async def call(self, agent: str, calls: Sequence[ProposedCall], *, place: str) -> list[CallResult]:
         """Decide, ask, execute and record each call. Results come in any order, matched by model_call_id.
 
         A call with an `error` must not run: the gate records it and gives the error back.
+
+        Args:
+            agent: who proposes them.
+            calls: what a model proposed in one reply.
+            place: names this execution of this node, uniquely in the agent's run; the same when the node runs again
+                in a new execution of the workflow, so that nothing is proposed twice.
+
+        Raises:
+            Drained: the run goes on in a new execution before all results are there.
         """
         ...
 
-    async def ask(self, agent: str, question: JsonValue) -> JsonValue:
-        """Ask a person; returns the answer."""
+    async def ask(self, agent: str, question: JsonValue, *, place: str) -> JsonValue:
+        """Ask a person; returns the answer. `place` names this question, as it does for `call`.
+
+        Raises:
+            Drained: the run goes on in a new execution before anybody answered.
+        """
         ...
 
 
