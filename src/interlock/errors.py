@@ -7,8 +7,10 @@
     ├── Refused                 somebody may not do this; nothing happened      exit 1
     │   ├── TokenRejected       a signature, expiry or binding does not hold
     │   └── EventForged         an event states what its proof does not bear out
+    ├── TimedOut                what was waited for did not come in time        exit 1
     ├── Conflict                it was decided, reserved or changed before      exit 1
     ├── IntegrityError          stored bytes are not what their digest says     exit 1
+    ├── Erased                  a run's content was erased on purpose           exit 1
     └── Unreachable             a part (Docker, Temporal, ledger) is not there  exit 3
         ├── SandboxUnavailable
         └── LedgerUnavailable
@@ -72,12 +74,28 @@ class EventForged(Refused):
     """An event claims a decision, approval, requester or receipt that its proof does not bear out."""
 
 
+class TimedOut(InterlockError, TimeoutError):
+    """What was waited for did not come in time; the message says what and how long."""
+
+
 class Conflict(InterlockError):
     """Someone was first: the request was decided, the call reserved, or the head moved."""
 
 
 class IntegrityError(InterlockError):
     """Stored bytes are missing or are not what their digest says."""
+
+
+class Erased(InterlockError):
+    """The run's data key was erased, so that its content cannot be read; by whom, when and why is in the ledger.
+
+    Attributes:
+        run: whose content it was.
+    """
+
+    def __init__(self, run: str, reason: str = "", *, next_step: str = "") -> None:
+        super().__init__(reason or f"the content of run {run!r} was erased", next_step=next_step)
+        self.run = run
 
 
 class Unreachable(InterlockError, ConnectionError):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from interlock.digest import digest_bytes
 from interlock.errors import IntegrityError
 from interlock.types.names import Digest
 
 
 class ScratchBlobs:
-    """Implements `interlock.types.Blobs`; gone with the process."""
+    """Implements `interlock.types.BlobStore`; gone with the process."""
 
     def __init__(self) -> None:
         self.content: dict[Digest, bytes] = {}
@@ -28,3 +30,7 @@ class ScratchBlobs:
     def has(self, digest: Digest) -> bool:
         """Whether `digest` is kept."""
         return digest in self.content
+
+    def of(self, run: str) -> Self:
+        """These same blobs: nothing is kept, so nothing is encrypted."""
+        return self

@@ -47,12 +47,20 @@ class Settings(BaseSettings):
     keys: Path = Path("keys")
     """Folder of the signing keys; relative to state. Public keys may be read by all, private ones by their
     one role."""
+    data_key_provider: str = "file"
+    """Who wraps the data keys of runs: `file`, `environment` (INTERLOCK_DATA_KEYS), or the name of an installed
+    package's entry point in group `interlock.key_providers`, for a cloud's key management."""
+    data_keys_folder: Path = Path("data-keys")
+    """Folder of the wrapping keys of provider `file`; relative to state. Whoever reads it reads every run."""
     policy_signed: bool = False
     """Whether workers refuse a policy that the policy's key did not sign. They also do where `policy.pub` is in
     the keys folder; with this, removing that file stops them."""
     policy_shadow: str = ""
     """Folder of a candidate policy that executors ask beside the one in force, relative to root; it changes no
     outcome. Empty: the one that `interlock policy shadow DIR` named, if any."""
+    events_an_execution: int = Field(default=450, ge=50, le=10_000)
+    """Events in Temporal's history after which a run goes on in a new execution of its workflow. A worker that must
+    bring a run back into memory replays at most so many, 1,000 to 1,800 a second."""
     sandbox_driver: Literal["docker", "in_process"] = "docker"
     """`in_process` runs tools without isolation; refused unless INTERLOCK_UNSAFE_IN_PROCESS names a test or
     a benchmark."""
@@ -86,6 +94,11 @@ class Settings(BaseSettings):
     def keys_folder(self) -> Path:
         """The folder of the signing keys, absolute."""
         return (self.state_folder / self.keys).resolve()
+
+    @cached_property
+    def wrapping_keys_folder(self) -> Path:
+        """The folder of the wrapping keys, absolute."""
+        return (self.state_folder / self.data_keys_folder).resolve()
 
     @cached_property
     def effective_ledger_url(self) -> str:

@@ -3,6 +3,8 @@
 from interlock.audit.blobs import SqlBlobs
 from interlock.audit.checkpoint import verify_checkpoint
 from interlock.audit.ledger import Ledger
+from interlock.audit.opening import open_blobs
+from interlock.audit.rewrapping import Rotation, rotate
 from interlock.audit.rows import (
     Alarm,
     ApprovalRow,
@@ -16,6 +18,8 @@ from interlock.audit.rows import (
     RunStatus,
     VoteRow,
 )
+from interlock.audit.run_blobs import RunBlobs
+from interlock.audit.run_keys import RunKeys
 from interlock.audit.verify import verify_run
 
 __all__ = [
@@ -28,10 +32,15 @@ __all__ = [
     "Ledger",
     "Reservation",
     "ReserveOutcome",
+    "Rotation",
+    "RunBlobs",
+    "RunKeys",
     "RunRow",
     "RunStatus",
     "SqlBlobs",
     "VoteRow",
+    "open_blobs",
+    "rotate",
     "verify_checkpoint",
     "verify_run",
 ]

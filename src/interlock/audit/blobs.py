@@ -1,4 +1,8 @@
-"""The blob store: content by digest, in a database of its own that graph workers may also use."""
+"""The blob store: content by digest, in a database of its own that graph workers may also use.
+
+What belongs to no run (manifests, tools' sources, policy bundles) is kept plain and shared; `of(run)` is what a run
+read and wrote, encrypted under its key.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +11,18 @@ import threading
 from collections.abc import Iterable
 from typing import Any, Final
 
-from cachetools import LRUCache
+from cachetools import LRUCache, TTLCache
 from sqlalchemy import bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from interlock.audit.erasing import erase
 from interlock.audit.migrate import migrate
+from interlock.audit.run_blobs import RunBlobs
+from interlock.audit.run_keys import NoKeys, RunKeys
 from interlock.audit.store import Store
 from interlock.audit.tables import blobs
 from interlock.digest import digest_bytes
+from interlock.encryption import KeyProvider
 from interlock.errors import IntegrityError, InvalidInput
 from interlock.types.names import DIGEST_PATTERN, Digest
 
@@ -22,6 +30,8 @@ MAX_BYTES: Final = 64 * 1024 * 1024
 _CACHE_BYTES: Final = 32 * 1024 * 1024
 _CACHED_BYTES: Final = 1024 * 1024
 """The largest blob that is kept in memory."""
+_KEPT_S: Final = 30.0
+"""A run's content leaves memory after this time: that of an erased run too."""
 
 _GET: Final = select(blobs.c.data).where(blobs.c.digest == bindparam("wanted"))
 _GET_MANY: Final = select(blobs.c.digest, blobs.c.data).where(
@@ -46,27 +56,69 @@ def _put_sqlite() -> Any:
 
 
 class SqlBlobs:
-    """SQLite or PostgreSQL, by URL. Implements `interlock.types.Blobs`; safe to call from threads."""
+    """SQLite or PostgreSQL, by URL. Implements `interlock.types.BlobStore`; safe to call from threads.
 
-    def __init__(self, url: str, *, read_only: bool = False) -> None:
+    Attributes:
+        store: the open database.
+        keys: the runs' data keys.
+    """
+
+    def __init__(self, url: str, provider: KeyProvider | None = None, *, read_only: bool = False) -> None:
         """Open the store; make it where there is none, unless `read_only`.
+
+        Args:
+            url: of the database.
+            provider: unwraps the runs' data keys; without one, content of runs is refused.
+            read_only: whether nothing may be written.
 
         Raises:
             InvalidInput: the URL does not fit.
             LedgerUnavailable: the database cannot be reached or written.
         """
-        self._store = Store("blobs", url, read_only=read_only)
-        migrate(self._store)
-        self._put = _put_sqlite() if self._store.sqlite else _PUT_POSTGRESQL
+        self.store = Store("blobs", url, read_only=read_only)
+        migrate(self.store)
+        self.keys = RunKeys(self.store, provider or NoKeys())
+        self._put = _put_sqlite() if self.store.sqlite else _PUT_POSTGRESQL
         self._cache: LRUCache[Digest, bytes] = LRUCache(_CACHE_BYTES, getsizeof=len)
+        self._of_runs: TTLCache[tuple[str, Digest], bytes] = TTLCache(_CACHE_BYTES, _KEPT_S, getsizeof=len)
         self._cache_lock = threading.Lock()
 
     def close(self) -> None:
         """Close every connection."""
-        self._store.close()
+        self.store.close()
+
+    def of(self, run: str) -> RunBlobs:
+        """What `run` read and wrote: encrypted under its key, and gone when that is erased."""
+        return RunBlobs(self, run)
+
+    def erase(self, run: str) -> None:
+        """Erase the run's data key and its content; whoever wants to say why has put it on record before. Doing it
+        again changes nothing.
+
+        Raises:
+            LedgerUnavailable: the store cannot be written.
+        """
+        erase(self.store, run)
+        self.keys.forget(run)
+        with self._cache_lock:
+            for key in [key for key in self._of_runs if key[0] == run]:
+                del self._of_runs[key]
+
+    def kept(self, run: str, digest: Digest) -> bytes | None:
+        """A blob of a run from memory; None where it is not there, or the run has no key."""
+        with self._cache_lock:
+            data: bytes | None = self._of_runs.get((run, digest))
+        # Its key is looked at again and again, so that an erasure in another process ends this too.
+        return None if data is None or self.keys.existing(run) is None else data
+
+    def keep(self, run: str, digest: Digest, data: bytes) -> None:
+        """Remember a blob of a run for a while."""
+        if len(data) <= _CACHED_BYTES:
+            with self._cache_lock:
+                self._of_runs[run, digest] = data
 
     def put(self, data: bytes) -> Digest:
-        """Keep `data`; return its digest. Putting it again changes nothing.
+        """Keep `data` for all runs, unencrypted; return its digest. Putting it again changes nothing.
 
         Raises:
             InvalidInput: longer than `MAX_BYTES`.
@@ -75,7 +127,7 @@ class SqlBlobs:
         if len(data) > MAX_BYTES:
             raise InvalidInput(f"a blob of {len(data)} bytes: the limit is {MAX_BYTES}")
         digest = digest_bytes(data)
-        with self._store.write() as connection:
+        with self.store.write() as connection:
             connection.execute(self._put, {"digest": digest, "data": data})
         return digest
 
@@ -94,11 +146,11 @@ class SqlBlobs:
         """As `get`, but always from the database: for verification, which must not be told from memory."""
         if not re.fullmatch(DIGEST_PATTERN, digest):
             raise IntegrityError(f"{digest!r} is not a digest; no blob has it")
-        with self._store.read() as connection:
+        with self.store.read() as connection:
             data: Any = connection.execute(_GET, {"wanted": digest}).scalar()
         if data is None:
             raise IntegrityError(
-                f"blob {digest} is absent from {self._store.address}",
+                f"blob {digest} is absent from {self.store.address}",
                 next_step="restore it from a backup of the blob store",
             )
         if not isinstance(data, bytes) or digest_bytes(data) != digest:
@@ -118,7 +170,7 @@ class SqlBlobs:
             LedgerUnavailable: the store cannot be read.
         """
         wanted, found = sorted(set(digests)), {}
-        with self._store.read() as connection:
+        with self.store.read() as connection:
             for start in range(0, len(wanted), _AT_ONCE):
                 for row in connection.execute(_GET_MANY, {"wanted": wanted[start : start + _AT_ONCE]}):
                     data = bytes(row.data)
@@ -130,5 +182,5 @@ class SqlBlobs:
         """Whether the store holds `digest`."""
         if not re.fullmatch(DIGEST_PATTERN, digest):
             return False
-        with self._store.read() as connection:
+        with self.store.read() as connection:
             return connection.execute(_HAS, {"wanted": digest}).first() is not None

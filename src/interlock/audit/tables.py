@@ -1,7 +1,7 @@
 """The tables of both stores, for queries. The migrations create them; a test compares the two.
 
 Times are ISO 8601 text in UTC with microseconds: the same bytes on both databases, and they sort. Every table
-but `runs` and `approvals` (read models of the events) and `blobs` is append-only by trigger.
+but `runs` and `approvals` (read models of the events) and those of the blob store is append-only by trigger.
 """
 
 from __future__ import annotations
@@ -104,6 +104,15 @@ egress: Final = Table(
     Column("request", LargeBinary, nullable=False),
 )
 
+hand_offs: Final = Table(
+    "hand_offs",
+    ledger,
+    Column("call_id", Text, ForeignKey("calls.call_id"), primary_key=True),
+    *_text("run", "child", "agent", "delegation", "begun_at"),
+    Index("hand_offs_by_run", "run"),
+    Index("hand_offs_by_child", "child", unique=True),
+)
+
 workspaces: Final = Table(
     "workspaces",
     ledger,
@@ -141,4 +150,24 @@ blobs: Final = Table(
     blob_store,
     Column("digest", Text, primary_key=True),
     Column("data", LargeBinary, nullable=False),
+)
+
+run_blobs: Final = Table(
+    "run_blobs",
+    blob_store,
+    Column("run", Text, primary_key=True),
+    Column("digest", Text, primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+)
+
+run_keys: Final = Table(
+    "run_keys",
+    blob_store,
+    Column("run", Text, primary_key=True),
+    Column("id", LargeBinary, nullable=False, unique=True),
+    *_text("wrapped_by"),
+    Column("wrapped", LargeBinary, nullable=False),
+    *_text("made_at"),
+    Column("erased_at", Text),
+    Index("run_keys_by_wrapper", "wrapped_by", "run"),
 )

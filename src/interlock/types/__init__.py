@@ -2,7 +2,7 @@
 
 from interlock.types.access import AccessRequest, Decision, NearestRule, Route, Verdict, canonical_request
 from interlock.types.approval import ApprovalRequest, ApprovalVerdict, RequestKind, RequestState
-from interlock.types.blobs import Blobs
+from interlock.types.blobs import Blobs, BlobStore
 from interlock.types.call import Artifact, CallStatus, Refusal, ToolCall, Usage
 from interlock.types.egress import Credential, EgressRecord, EgressRule, WayOut
 from interlock.types.names import Digest, Name, RunId, SubjectName, ToolName
@@ -14,6 +14,7 @@ __all__ = [
     "ApprovalRequest",
     "ApprovalVerdict",
     "Artifact",
+    "BlobStore",
     "Blobs",
     "CallStatus",
     "Credential",

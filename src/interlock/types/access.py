@@ -34,6 +34,8 @@ class AccessRequest(Closed):
     """Exact; never a wildcard."""
     agent: SubjectName
     """The acting subject, `agent:fixer`."""
+    delegators: tuple[SubjectName, ...] = ()
+    """The agents that handed the work on, outermost first. The call must be one that each of them may make."""
     requester: SubjectName
     """The person the run acts for, `user:alice`."""
     tool: ToolName
@@ -135,5 +137,5 @@ class Decision(Closed):
 
 
 def canonical_request(request: AccessRequest) -> dict[str, Any]:
-    """The request as the JSON value that is hashed and stored."""
-    return request.model_dump(mode="json")
+    """The request as the JSON value that is hashed and stored. Where nobody handed work on, nothing says so."""
+    return request.model_dump(mode="json", exclude=None if request.delegators else {"delegators"})

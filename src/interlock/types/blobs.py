@@ -30,3 +30,11 @@ class Blobs(Protocol):
     def has(self, digest: Digest) -> bool:
         """Whether the store holds `digest`."""
         ...
+
+
+class BlobStore(Blobs, Protocol):
+    """Content of many runs. Its own methods are for what belongs to no run: manifests, tools, bundles."""
+
+    def of(self, run: str) -> Blobs:
+        """The content of one run, encrypted under the run's key; what it lacks is read from what is shared."""
+        ...

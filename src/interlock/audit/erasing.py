@@ -1,0 +1,50 @@
+"""Erasing a run: its data key is overwritten, its content deleted, and a tombstone says that there was a key."""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from interlock.audit.codec import iso, now
+from interlock.audit.store import Store
+from interlock.audit.tables import run_blobs, run_keys
+from interlock.encryption.cipher import ID_BYTES
+
+_GONE: Final = {"wrapped": b"", "wrapped_by": ""}
+
+
+def erase(store: Store, run: str) -> None:
+    """Erase the key and the content of `run`; a run that has no key gets the tombstone all the same.
+
+    Raises:
+        LedgerUnavailable: the store cannot be written.
+    """
+    with store.write() as connection:
+        if store.sqlite:
+            # Otherwise what is deleted stays readable in the file's free pages.
+            connection.exec_driver_sql("PRAGMA secure_delete = ON")
+        _tombstone(connection, run)
+        connection.execute(delete(run_blobs).where(run_blobs.c.run == run))
+    if store.sqlite:
+        _empty_log(store)
+
+
+def _tombstone(connection: Connection, run: str) -> None:
+    found = connection.execute(select(run_keys.c.erased_at).where(run_keys.c.run == run)).first()
+    if found is None:
+        row = {"run": run, "id": os.urandom(ID_BYTES), "made_at": iso(now()), "erased_at": iso(now())}
+        connection.execute(insert(run_keys), row | _GONE)
+    elif found.erased_at is None:
+        connection.execute(update(run_keys).where(run_keys.c.run == run), {"erased_at": iso(now()), **_GONE})
+
+
+def _empty_log(store: Store) -> None:
+    """Older pages of SQLite's write-ahead log hold what was there before. Readers may hold it open: then whoever
+    closes the file last empties it."""
+    connection = store.engine.raw_connection()
+    try:
+        connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+    finally:
+        connection.close()
