@@ -2,13 +2,17 @@
 
 from interlock.approval.controls import Controls
 from interlock.approval.judge import check_person, check_quorum, check_vote
+from interlock.approval.signals import Signals
 from interlock.approval.state import PendingApproval, Vote
 from interlock.approval.tokens import (
     CONTROL_LIFE,
     REQUESTER_LIFE,
+    SIGNAL_LIFE,
     ApprovalClaims,
     ControlClaims,
     RequesterClaims,
+    SignalClaims,
+    Statement,
     lifetime,
     lifetime_until,
 )
@@ -16,11 +20,15 @@ from interlock.approval.tokens import (
 __all__ = [
     "CONTROL_LIFE",
     "REQUESTER_LIFE",
+    "SIGNAL_LIFE",
     "ApprovalClaims",
     "ControlClaims",
     "Controls",
     "PendingApproval",
     "RequesterClaims",
+    "SignalClaims",
+    "Signals",
+    "Statement",
     "Vote",
     "check_person",
     "check_quorum",

@@ -1,4 +1,4 @@
-"""Signed statements of people: who asked for a run, who decided on a request, who paused or cancelled.
+"""Signed statements of people: who asked for a run, who decided on a request, who paused, cancelled or signalled.
 
 The API that authenticated the person signs each with its Ed25519 key. Workflow and executor verify them
 again, so that neither a forged Temporal message nor a hostile graph worker speaks for anybody.
@@ -16,7 +16,7 @@ from interlock.errors import TokenRejected
 from interlock.signing import Signer, Verifier, unverified
 from interlock.types.approval import ApprovalVerdict, RequestKind
 from interlock.types.closed import Closed
-from interlock.types.names import Digest, OptionalDigest, RunId, SubjectName
+from interlock.types.names import Digest, Name, OptionalDigest, RunId, SubjectName
 
 
 def _nonce() -> str:
@@ -27,7 +27,7 @@ def _seconds(moment: datetime) -> int:
     return int(moment.timestamp())
 
 
-class Claims(Closed):
+class Statement(Closed):
     """What every statement carries. Times are POSIX seconds, as in RFC 7519."""
 
     TYP: ClassVar[str]
@@ -35,7 +35,6 @@ class Claims(Closed):
     tenant: str
     sub: SubjectName
     """The authenticated person."""
-    run: RunId
     iat: int
     exp: int
     jti: str = Field(default_factory=_nonce, min_length=16)
@@ -72,6 +71,12 @@ class Claims(Closed):
         except ValidationError as error:
             first = error.errors()[0]
             raise TokenRejected(f"{cls.TYP}: {first['loc']}: {first['msg']}") from error
+
+
+class Claims(Statement):
+    """A statement about one run."""
+
+    run: RunId
 
 
 class RequesterClaims(Claims):
@@ -112,10 +117,22 @@ class ControlClaims(Claims):
     reason: str = Field(default="", max_length=2_000)
 
 
+class SignalClaims(Claims):
+    """A person sends a value to a run, under a name that its workflow listens to."""
+
+    TYP = "interlock-signal"
+
+    name: Name
+    value: Digest
+
+
 REQUESTER_LIFE = timedelta(days=30)
 """A run may act for its requester this long; then every call is refused."""
 
 CONTROL_LIFE = timedelta(minutes=5)
+
+SIGNAL_LIFE = timedelta(minutes=5)
+"""How long a signal may be on its way to its run."""
 
 
 def lifetime(now: datetime, life: timedelta) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """Where the values of a call's arguments came from: by identity, and by parts of text.
 
-A value is looked for in what the requester said, in the outputs of the run's earlier calls, and in what approvers
-wrote. A person's own word counts before an output that repeats it. What is found nowhere is the model's: a value
+A value is looked for in what the requester said, in the outputs of the run's earlier calls, in what approvers wrote,
+and in what others sent as signals. A person's own word counts before an output that repeats it. What is found nowhere is the model's: a value
 that a model translated, encoded or computed has no origin that this could find, and is labelled `model`.
 """
 
@@ -25,6 +25,7 @@ _MOST_INSIDE: Final = 64
 
 REQUESTER: Final = "requester"
 APPROVER: Final = "approver"
+SENDER: Final = "sender"
 MODEL: Final = "model"
 
 
@@ -66,10 +67,12 @@ def trace(
     *,
     requester: Sequence[Source],
     approvers: Sequence[Source] = (),
+    senders: Sequence[Source] = (),
     outputs: Sequence[Output] = (),
 ) -> dict[str, tuple[str, ...]]:
     """Labels of every argument, sorted; none for one that is empty, true, false or null."""
     persons = [(source, REQUESTER) for source in requester] + [(source, APPROVER) for source in approvers]
+    persons += [(source, SENDER) for source in senders]
     return {
         name: tuple(sorted({label for leaf in _leaves(value) for label in _labels(leaf, persons, outputs)}))
         for name, value in arguments.items()
