@@ -125,7 +125,7 @@ def test_result_of_an_unproposed_call_is_named(ledger: Ledger, blobs: SqlBlobs) 
         status="ok",
         output="",
         workspace="",
-        receipt="",
+        receipt=blobs.put(b"receipt"),
     )
     ledger.append("hostile-1", builder.events)
     assert named(verify_run(ledger, "hostile-1", blobs)) == {(1, "call.finished", "call_id")}

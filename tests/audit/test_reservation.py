@@ -215,7 +215,8 @@ def test_calls_tell_what_was_reserved(ledger: Ledger, blobs: SqlBlobs) -> None:
     sample = SampleRun(blobs, "whole-1")
     sample.store(ledger)
     first, third = ledger.calls(sample.run)
-    assert (first.result, first.receipt, first.workspace_after) == (b"result", "receipt-of-c1", sample.after)
+    receipt = blobs.put(b"receipt-of-c1")
+    assert (first.result, first.receipt, first.workspace_after) == (b"result", receipt, sample.after)
     assert first.approvals == ("whole-1-jti-of-bob",)
     assert (third.result, third.finished_at, third.verdict) == (None, None, "allow")
 

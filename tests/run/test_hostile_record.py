@@ -53,18 +53,18 @@ async def test_run_without_a_start(attack: Attack) -> None:
 
 async def test_field_altered_under_its_hash(attack: Attack) -> None:
     call = noted(attack)
-    raw = attack.chain.raw()
-    raw[-1]["time"] = attack.chain.events[0].time.isoformat()
-    await attack.refused(call, "hash differs", events=raw)
+    rows = attack.chain.rows()
+    rows[-1]["time"] = attack.chain.events[0].time.isoformat()
+    await attack.refused(call, "not the one that its workflow has", rows=rows)
 
 
 async def test_event_that_follows_another(attack: Attack, hostile: Callable[[], Attack]) -> None:
     """Sound in itself, but its `prev` is of another chain."""
     call = noted(attack)
-    raw = attack.chain.raw()
+    last = attack.chain.events[-1].hash
     attack.chain.events[:] = attack.chain.events[:1]
-    attack.chain.add(RunEnded, prev=raw[-1]["hash"], status="completed", result="", workspace="", count=2)
-    await attack.refused(call, "prev differs")
+    attack.chain.add(RunEnded, prev=last, status="completed", result="", workspace="", count=2)
+    await attack.refused(call, "not the one that its workflow has")
 
 
 async def test_committed_event_said_otherwise(attack: Attack) -> None:
@@ -74,7 +74,7 @@ async def test_committed_event_said_otherwise(attack: Attack) -> None:
     forged.at = attack.chain.events[0].time + timedelta(microseconds=1)
     first = attack.chain.events[0].model_dump(exclude={"run", "seq", "prev", "hash", "time", "kind", "v"})
     forged.add(type(attack.chain.events[0]), **first)
-    await attack.refused(call, "the ledger holds another event", events=forged.raw())
+    await attack.refused(call, "not the one that its workflow has", batch=forged.batch())
     assert (await attack.execute(call)).outcome == "finished"  # the honest chain is as it was
 
 
@@ -308,8 +308,8 @@ async def test_files_swapped_in_the_store(attack: Attack) -> None:
 )
 async def test_start_that_is_no_event(attack: Attack, said: dict[str, Any]) -> None:
     attack.start()
-    raw = attack.chain.raw()
-    await attack.uncommitted("", events=[{**raw[0], **said}])
+    rows = attack.chain.rows()
+    await attack.uncommitted("", rows=[{**rows[0], **said}])
     assert attack.runtime.ledger.head(attack.run).count == 0
 
 
@@ -318,11 +318,12 @@ async def test_start_that_is_no_event(attack: Attack, said: dict[str, Any]) -> N
     [
         {},
         None,
-        {"call": {}, "events": []},
-        {"run": "../../etc", "events": []},
-        {"run": "x", "events": [], "final": True, "sudo": True},
+        {"call": {}, "events": {}},
+        {"call": ":c1", "run": "another", "events": {}},
+        {"events": {"first": -1}},
+        {"events": {}, "final": True, "sudo": True},
     ],
-    ids=["empty", "nothing", "no call", "path", "field"],
+    ids=["empty", "nothing", "no call", "another run", "before the start", "field"],
 )
 async def test_request_that_is_none(attack: Attack, value: Any) -> None:
     before = list(attack.driver.ran)
@@ -335,7 +336,7 @@ async def test_request_that_is_none(attack: Attack, value: Any) -> None:
 async def test_verdict_in_the_request_is_refused(attack: Attack) -> None:
     """There is no field by which a worker could say that a call is allowed."""
     call = attack.start().propose("send", "x")
-    value = ExecuteInput(call=call, events=attack.chain.raw()).model_dump(mode="json")
+    value = ExecuteInput(call=":c1", events=attack.chain.batch()).model_dump(mode="json")
     with pytest.raises(WorkflowFailureError) as failure:
         await attack.send(EXECUTE, {**value, "decision": {"verdict": "allow"}})
     assert "decision" in words(failure.value)
@@ -396,6 +397,6 @@ async def test_usage_other_than_the_receipts(attack: Attack) -> None:
 
 async def test_unreceipted_end(attack: Attack) -> None:
     call = noted(attack)
-    said = {"status": "ok", "output": "", "workspace": "", "receipt": ""}
+    said = {"status": "ok", "output": "", "workspace": "", "receipt": attack.blobs.put(b"")}
     attack.chain.add(CallFinished, call_id=call.call_id, call_digest=digest_of(call.as_hashed()), **said)
-    await attack.uncommitted("interlock-receipt")
+    await attack.uncommitted("receipt")

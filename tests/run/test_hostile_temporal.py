@@ -18,8 +18,11 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from interlock.approval import ApprovalClaims, ControlClaims, RequesterClaims, lifetime
 from interlock.audit import ApprovalRow
 from interlock.digest import canonical, digest_bytes, parse
+from interlock.events import GENESIS
 from interlock.run.contracts import CommitInput, ControlInput, RunInput, RunOutcome, VoteInput
-from interlock.run.replay import fetch_history, replay
+from interlock.run.histories import fetch_history
+from interlock.run.packing import Batch, short
+from interlock.run.replay import replay
 from interlock.run.steps import COMMIT
 from interlock.signing import Signer, load_signer
 from interlock.types.call import ToolCall
@@ -373,10 +376,11 @@ async def test_events_of_an_open_run_from_outside(world: World) -> None:
     """Another workflow commits an end for an honest run."""
     run, request = await world.waiting()
     attack = Attack(world.runtime, world.driver, run=run)
-    value = CommitInput(run=run, events=[], final=True).model_dump(mode="json")
+    value = CommitInput(events=Batch(head=short(GENESIS)), final=True).model_dump(mode="json")
     with pytest.raises(WorkflowFailureError) as failure:
-        await attack.send(COMMIT, value, workflow_id=f"{run}-other")
-    assert f"speaks for run {run!r}" in words(failure.value)
+        await attack.send(COMMIT, {**value, "run": run}, workflow_id=f"{run}-other")
+    assert "run" in words(failure.value)
+    assert await attack.send(COMMIT, value, workflow_id=f"{run}-third") == -1  # it speaks for itself alone
     await world.unharmed(request)
 
 

@@ -18,7 +18,7 @@ import pytest
 from support.hostile import Attack, Chain, under_attack
 
 from interlock.digest import canonical, digest_bytes, digest_of
-from interlock.events import CallFinished, RunEnded
+from interlock.events import CallFinished, CallProposed, RunEnded
 from interlock.policy import load_bundle
 from interlock.run.receipt import Receipt
 from interlock.signing import Signer
@@ -252,11 +252,21 @@ async def test_request_without_a_decision_that_asked(attack: Attack) -> None:
 # -- the call --------------------------------------------------------------------------------------------------
 
 
-async def test_other_arguments_than_proposed(attack: Attack) -> None:
+async def test_call_that_nobody_proposed(attack: Attack) -> None:
+    """A call is named by its id alone: what it is, its proposal on record says."""
     call = attack.start().propose("note", "fine")
     attack.decide(call)
-    swapped = call.model_copy(update={"arguments": attack.blobs.put(canonical({"text": "a secret"}))})
-    await attack.refused(swapped, "digests differ")
+    await attack.refused(call.model_copy(update={"call_id": f"{attack.run}:c9"}), "was proposed")
+
+
+async def test_proposal_under_the_digest_of_another(attack: Attack) -> None:
+    call = attack.start().propose("note", "fine")
+    swapped = attack.blobs.put(canonical({"text": "a secret"}))
+    attack.chain.events.pop()
+    digest = digest_of(call.as_hashed())
+    fields = call.model_dump(exclude={"tenant", "run", "arguments"})
+    attack.chain.add(CallProposed, **fields, arguments=swapped, call_digest=digest)
+    await attack.refused(call, "call_digest")
 
 
 async def test_tool_of_own_source(attack: Attack) -> None:
@@ -286,13 +296,15 @@ async def test_call_for_another_run(attack: Attack) -> None:
     """One workflow speaks for another run: Temporal's server says who scheduled the activity."""
     call = attack.start().propose("note", "x")
     attack.decide(call)
-    await attack.refused(call, "speaks for run", workflow_id=f"{attack.run}-impostor")
+    await attack.refused(call, "not an event", workflow_id=f"{attack.run}-impostor")
 
 
 async def test_forged_tenant_in_call(attack: Attack) -> None:
     call = attack.start().propose("note", "x")
-    attack.decide(call)
-    await attack.refused(call.model_copy(update={"tenant": "other"}), "digests differ")
+    attack.chain.events.pop()
+    other = digest_of(call.model_copy(update={"tenant": "other"}).as_hashed())
+    attack.chain.add(CallProposed, **call.model_dump(exclude={"tenant", "run"}), call_digest=other)
+    await attack.refused(call, "call_digest")
 
 
 # -- the chain -------------------------------------------------------------------------------------------------
@@ -307,14 +319,16 @@ async def test_history_rewritten_after_commit(attack: Attack, hostile: Callable[
     forger.chain = Chain(attack.run)
     other = forger.start().propose("note", "another")
     forger.decide(other)
-    await forger.refused(other, "holds another event")
+    await forger.refused(other, "not the one that its workflow has")
 
 
 async def test_gap_in_the_chain(attack: Attack) -> None:
     call = attack.start().propose("note", "x")
     attack.decide(call)
-    raw = [event.model_dump(mode="json") for event in attack.chain.events]
-    await attack.refused(call, "expected event", events=[raw[0], *raw[2:]])
+    rows = attack.chain.rows()
+    await attack.refused(call, "no such call was proposed", rows=[rows[0], *rows[2:]])
+    later = attack.chain.batch(rows[1:]).model_copy(update={"first": 1})
+    await attack.refused(call, "are missing", batch=later)
 
 
 async def test_start_twice(attack: Attack) -> None:
@@ -325,8 +339,8 @@ async def test_start_twice(attack: Attack) -> None:
 
 async def test_event_of_no_known_kind(attack: Attack) -> None:
     call = attack.start().propose("note", "x")
-    raw = [event.model_dump(mode="json") for event in attack.chain.events]
-    await attack.refused(call, "not an event", events=[*raw, {**raw[-1], "kind": "call.blessed"}])
+    rows = attack.chain.rows()
+    await attack.refused(call, "not an event", rows=[*rows, {**rows[-1], "kind": "call.blessed"}])
 
 
 async def test_receipt_for_a_call_that_never_ran(attack: Attack, thief: Signer) -> None:
@@ -354,7 +368,7 @@ async def test_receipt_for_a_call_that_never_ran(attack: Attack, thief: Signer) 
         ended_at=now,
     )
     token = Signer("executor", thief.private_key).sign("interlock-receipt", receipt.model_dump(mode="json"))
-    said = {"status": "ok", "output": output, "workspace": "", "receipt": token}
+    said = {"status": "ok", "output": output, "workspace": "", "receipt": attack.blobs.put(token.encode())}
     attack.chain.add(CallFinished, call_id=call.call_id, call_digest=digest, **said)
     await attack.refused(call, "Signature verification failed")
 

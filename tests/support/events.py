@@ -26,16 +26,21 @@ from interlock.events import (
     ModelResponded,
     RunCancelled,
     RunEnded,
+    RunErased,
     RunPaused,
     RunResumed,
     RunStarted,
+    SignalReceived,
     sealed,
 )
 from interlock.types import Artifact, Blobs, EgressRecord, FileEntry, NearestRule, ToolCall, Tree
 
 START = datetime(2026, 3, 4, 5, 6, 7, 891011, tzinfo=UTC)
 EVENT_TYPES: tuple[type[EventBase], ...] = get_args(get_args(Event)[0])
-EVENT_KINDS: tuple[str, ...] = tuple(cls.model_fields["kind"].default for cls in EVENT_TYPES)
+EVENT_KINDS: tuple[str, ...] = tuple(
+    cls.model_fields["kind"].default for cls in EVENT_TYPES if cls is not RunErased
+)
+"""Of a run whose content can be read."""
 
 
 class ChainBuilder:
@@ -102,7 +107,8 @@ class SampleRun:
         before_c1, before_c3 = self._place(CallFinished), self._place(CallUnknown)
         ledger.append(self.run, self.events[:before_c1])
         outcome = ledger.reserve(self.reservation("c1", approvals=(f"{self.run}-jti-of-bob",)))
-        ledger.complete(f"{self.run}:c1", outcome.attempt, b"result", "receipt-of-c1", self.before, self.after)
+        receipt = self.put(b"receipt-of-c1")
+        ledger.complete(f"{self.run}:c1", outcome.attempt, b"result", receipt, self.before, self.after)
         ledger.append(self.run, self.events[before_c1:before_c3])
         ledger.reserve(self.reservation("c3"))
         ledger.append(self.run, self.events[before_c3:])
@@ -225,12 +231,14 @@ class SampleRun:
             output=self.put(b"output"),
             workspace=self.after,
             artifacts=(Artifact(name="patch", digest=self.put(b"a patch"), size=7, media_type="text/x-diff"),),
-            receipt="receipt-of-c1",
+            receipt=self.put(b"receipt-of-c1"),
         )
 
     def _refused_call(self) -> None:
         self.chain.add(RunPaused, by="user:alice", token="token-to-pause")
         self.chain.add(RunResumed, by="user:alice", token="token-to-resume")
+        value = self.put(b'"a value"')
+        self.chain.add(SignalReceived, name="paid", value=value, by="user:carol", token="token-to-signal")
         nearest = NearestRule(rule="readers", clause="tool is 'edit_file'", source="policies.csv:7")
         errors = ("amount: not a number",)
         call = self._propose("c2", self.after, "deny", rule="", nearest=nearest, condition_errors=errors)

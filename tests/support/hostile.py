@@ -47,6 +47,7 @@ from interlock.policy import Bundle, decide
 from interlock.run.attributes import complete
 from interlock.run.catalogue import access_request, built_in
 from interlock.run.contracts import ASK_TOOL, BUILT_IN_TOOLS, SETTLE_TOOL, CommitInput, ExecuteInput, ExecuteOutput
+from interlock.run.packing import ENVELOPE, Batch, short, shortened
 from interlock.run.so_far import SoFar
 from interlock.run.steps import COMMIT, EXECUTE
 from interlock.run.worker import executor_worker
@@ -149,8 +150,13 @@ class Chain:
         self.at += timedelta(seconds=1)
         return event
 
-    def raw(self) -> list[dict[str, Any]]:
-        return [event.model_dump(mode="json") for event in self.events]
+    def rows(self) -> list[dict[str, Any]]:
+        """As they travel, each stating every field of its own."""
+        return [event.model_dump(mode="json", exclude=set(ENVELOPE)) for event in self.events]
+
+    def batch(self, rows: list[dict[str, Any]] | None = None) -> Batch:
+        """All of them, or others that the sender calls its chain."""
+        return Batch(head=short(self.events[-1].hash), rows=tuple(self.rows() if rows is None else rows))
 
 
 @dataclass
@@ -327,14 +333,15 @@ class Attack:
     # -- what it sends -------------------------------------------------------------------------------------
 
     async def execute(self, call: ToolCall, *, workflow_id: str = "", **said: Any) -> ExecuteOutput:
-        events = said.pop("events", None)
-        raw = self.chain.raw() if events is None else events
-        value = ExecuteInput(call=call, events=raw, **said).model_dump(mode="json")
+        """Ask for a call by its id; `rows` or `batch` in place of the chain's."""
+        batch = said.pop("batch", None) or self.chain.batch(said.pop("rows", None))
+        name = shortened(self.run, call.call_id)
+        value = ExecuteInput(call=name, events=batch, **said).model_dump(mode="json")
         return ExecuteOutput.model_validate(await self.send(EXECUTE, value, workflow_id))
 
-    async def commit(self, *, final: bool = False, events: list[dict[str, Any]] | None = None) -> Any:
-        raw = self.chain.raw() if events is None else events
-        return await self.send(COMMIT, CommitInput(run=self.run, events=raw, final=final).model_dump(mode="json"))
+    async def commit(self, *, final: bool = False, rows: list[dict[str, Any]] | None = None) -> Any:
+        value = CommitInput(events=self.chain.batch(rows), final=final)
+        return await self.send(COMMIT, value.model_dump(mode="json"))
 
     async def send(self, name: str, value: Any, workflow_id: str = "") -> Any:
         settings = self.runtime.settings

@@ -7,7 +7,10 @@ from typing import Any
 
 from temporalio import workflow
 
-from interlock.events import GENESIS, Event, EventBase, sealed
+from interlock.digest import digest_of
+from interlock.events import Event, EventBase
+from interlock.run.packing import Batch, Row, pack, short
+from interlock.run.trail import Trail
 
 _taps: dict[str, Callable[[Event], None]] = {}
 
@@ -23,12 +26,25 @@ def tap(run: str, listener: Callable[[Event], None] | None) -> None:
 class Chain:
     """Events of one run: what is recorded, and what of it the ledger does not have yet."""
 
-    def __init__(self, run: str) -> None:
+    def __init__(self, run: str, trail: Trail | None = None) -> None:
+        """Begin it, or go on where an execution of the workflow left off."""
         self.run = run
-        self.seq = 0
-        self.head = GENESIS
+        self.trail = trail or Trail(run=run)
+        """The chain so far, as its reader can derive the next event from it."""
         self.pending: list[Event] = []
+        self._rows: list[Row] = []
+        """`pending` as it travels."""
         self._followers: list[Callable[[Event], None]] = []
+
+    @property
+    def seq(self) -> int:
+        """The next event's place; how many there are."""
+        return self.trail.seq
+
+    @property
+    def head(self) -> str:
+        """The last event's hash."""
+        return self.trail.head
 
     def follow(self, follower: Callable[[Event], None]) -> None:
         """Have each event handed to `follower` as it is recorded."""
@@ -36,9 +52,11 @@ class Chain:
 
     def record(self, kind: type[EventBase], **fields: Any) -> Event:
         """Append an event; its time is the workflow's clock."""
-        draft = kind(run=self.run, seq=self.seq, prev=self.head, time=workflow.now(), **fields)
-        event = sealed(draft)  # type: ignore[arg-type]
-        self.seq, self.head = self.seq + 1, event.hash
+        draft: Any = kind(run=self.run, seq=self.seq, prev=self.head, time=workflow.now(), **fields)
+        payload = draft.payload()
+        event: Event = draft.model_copy(update={"hash": digest_of(payload)})
+        self._rows.append(pack(event, self.trail, payload))
+        self.trail.feed(event)
         self.pending.append(event)
         for follower in self._followers:
             follower(event)
@@ -46,12 +64,11 @@ class Chain:
             listener(event)
         return event
 
-    def unsent(self) -> list[dict[str, Any]]:
-        """The pending events as JSON values: the input of the next activity that commits."""
-        return [
-            {"kind": event.kind, **event.model_dump(mode="json", exclude_defaults=True)} for event in self.pending
-        ]
+    def unsent(self) -> Batch:
+        """The pending events: the input of the next activity that commits."""
+        return Batch(first=self.seq - len(self.pending), head=short(self.head), rows=tuple(self._rows))
 
     def committed(self, seq: int) -> None:
         """The ledger holds every event up to and including `seq`."""
-        self.pending = [event for event in self.pending if event.seq > seq]
+        held = sum(event.seq <= seq for event in self.pending)
+        del self.pending[:held], self._rows[:held]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from interlock.audit import SqlBlobs
+from interlock.audit import RunBlobs, SqlBlobs
 from interlock.definitions import Manifest
-from interlock.errors import IntegrityError
+from interlock.errors import Erased, IntegrityError
 from interlock.events import CallFinished, Event
 from interlock.run.receipt import Receipt
 from interlock.signing import Verifier
@@ -32,11 +32,11 @@ def pinned(manifest: Manifest, start: Event) -> Iterator[Named]:
     yield start, "manifest.policy", manifest.policy
 
 
-def receipted(events: Sequence[Event], executor: Verifier) -> Iterator[Named]:
+def receipted(events: Sequence[Event], executor: Verifier, blobs: Blobs) -> Iterator[Named]:
     """The access request that the executor itself decided before each call. Receipts were verified before."""
     for event in events:
         if isinstance(event, CallFinished):
-            yield event, "receipt.request", Receipt.read(executor, event.receipt).request
+            yield event, "receipt.request", Receipt.found(executor, blobs, event.receipt).request
 
 
 def problem(blobs: Blobs, digest: Digest) -> str:
@@ -44,7 +44,7 @@ def problem(blobs: Blobs, digest: Digest) -> str:
     if not blobs.has(digest):
         return f"blob {digest} is absent"
     try:
-        blobs.get_stored(digest) if isinstance(blobs, SqlBlobs) else blobs.get(digest)
-    except IntegrityError:
+        blobs.get_stored(digest) if isinstance(blobs, SqlBlobs | RunBlobs) else blobs.get(digest)
+    except (IntegrityError, Erased):
         return f"blob {digest} was altered: its bytes have another digest"
     return ""

@@ -11,7 +11,8 @@ from interlock.digest import digest_of
 from interlock.errors import TokenRejected
 from interlock.events import Time
 from interlock.signing import Signer, Verifier
-from interlock.types.call import Artifact, CallStatus, Usage
+from interlock.types.blobs import Blobs
+from interlock.types.call import Artifact, CallStatus, ChildRun, Usage
 from interlock.types.closed import Closed
 from interlock.types.egress import EgressRecord
 from interlock.types.names import Digest, OptionalDigest, RunId
@@ -43,6 +44,8 @@ class Receipt(Closed):
     """Digest over its requests to the outside world, in order; empty: it made none."""
     start: str = ""
     usage: Usage = Usage()
+    child: ChildRun | None = None
+    """The run to which it handed work on."""
     profile: str
     image: str
     executor: str
@@ -58,6 +61,20 @@ class Receipt(Closed):
     def signed(self, signer: Signer) -> str:
         """The receipt as a compact JWS under the executor's key."""
         return signer.sign(RECEIPT, self.model_dump(mode="json"))
+
+    def kept(self, signer: Signer, blobs: Blobs) -> Digest:
+        """Sign it and keep the statement; its digest is what travels and what the run's event names."""
+        return blobs.put(self.signed(signer).encode())
+
+    @classmethod
+    def found(cls, verifier: Verifier, blobs: Blobs, digest: Digest) -> Self:
+        """Read the receipt that an event names.
+
+        Raises:
+            IntegrityError: it is absent or altered.
+            TokenRejected: the signature or the shape does not hold.
+        """
+        return cls.read(verifier, blobs.get(digest).decode("ascii", "replace"))
 
     @classmethod
     def read(cls, verifier: Verifier, token: str) -> Self:

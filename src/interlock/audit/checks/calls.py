@@ -29,8 +29,6 @@ def _check_finished(event: CallFinished, row: Mapping[str, Any] | None, findings
     def add(field: str, message: str) -> None:
         findings.append(Finding(event.seq, event.kind, field, message))
 
-    if not event.receipt:
-        return
     if row is None:
         add("call_id", f"no executor reserved {event.call_id!r}")
         return
