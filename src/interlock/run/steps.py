@@ -27,7 +27,7 @@ EXECUTE: Final = "interlock.execute_call"
 COMMIT: Final = "interlock.commit_events"
 
 # Whatever is refused is refused for good; only an unreachable part is worth another try.
-_PATIENT = RetryPolicy(
+PATIENT = RetryPolicy(
     initial_interval=timedelta(milliseconds=500), backoff_coefficient=2, maximum_interval=timedelta(seconds=10)
 )
 HEARTBEAT: Final = timedelta(seconds=6)
@@ -46,7 +46,7 @@ async def open_run(request: OpenRun) -> RunFacts:
         request,
         result_type=RunFacts,
         start_to_close_timeout=timedelta(seconds=30),
-        retry_policy=_PATIENT,
+        retry_policy=PATIENT,
     )
     return facts
 
@@ -54,7 +54,7 @@ async def open_run(request: OpenRun) -> RunFacts:
 async def keep(value: JsonValue) -> str:
     """Store a value's canonical bytes, so that an event may name it by digest; returns the digest."""
     digest: str = await workflow.execute_local_activity(
-        KEEP, value, result_type=str, start_to_close_timeout=timedelta(seconds=30), retry_policy=_PATIENT
+        KEEP, value, result_type=str, start_to_close_timeout=timedelta(seconds=30), retry_policy=PATIENT
     )
     return digest
 
@@ -66,12 +66,12 @@ async def decide(request: DecideInput) -> DecideOutput:
         request,
         result_type=DecideOutput,
         start_to_close_timeout=timedelta(seconds=30),
-        retry_policy=_PATIENT,
+        retry_policy=PATIENT,
     )
     return decided
 
 
-async def execute(request: ExecuteInput, *, summary: str) -> ExecuteOutput:
+async def execute(request: ExecuteInput) -> ExecuteOutput:
     """Let the executor commit the pending events, judge the call for itself, and run it."""
     done: ExecuteOutput = await workflow.execute_activity(
         EXECUTE,
@@ -80,24 +80,23 @@ async def execute(request: ExecuteInput, *, summary: str) -> ExecuteOutput:
         task_queue=executor_queue(),
         start_to_close_timeout=LONGEST_CALL,
         heartbeat_timeout=HEARTBEAT,
-        retry_policy=_PATIENT,
+        retry_policy=PATIENT,
         # A cancelled call is recorded with the receipt of what was stopped, so its end is awaited.
         cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-        summary=summary,
     )
     return done
 
 
 async def commit(chain: Chain, *, final: bool = False) -> None:
     """Commit the pending events without an effect."""
-    committed = await workflow.execute_activity(
+    events = chain.unsent()
+    await workflow.execute_activity(
         COMMIT,
-        CommitInput(run=chain.run, events=chain.unsent(), final=final),
+        CommitInput(events=events, final=final),
         result_type=int,
         task_queue=executor_queue(),
         start_to_close_timeout=timedelta(seconds=60),
-        retry_policy=_PATIENT,
+        retry_policy=PATIENT,
         cancellation_type=workflow.ActivityCancellationType.ABANDON,
-        summary=f"{len(chain.pending)} events",
     )
-    chain.committed(committed)
+    chain.committed(events.last)
