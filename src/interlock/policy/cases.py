@@ -45,6 +45,8 @@ class CaseRequest(Closed):
 
     tenant: Name = "default"
     agent: SubjectName
+    delegators: tuple[SubjectName, ...] = ()
+    """The agents that handed the work on, outermost first; each must be allowed the call too."""
     requester: SubjectName
     tool: ToolName
     action: Name

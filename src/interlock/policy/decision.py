@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
+from interlock.digest import digest_of
 from interlock.policy.bundle import Bundle
 from interlock.policy.compiled import CompiledRule
+from interlock.policy.handed_on import each_subject, united
 from interlock.policy.judgement import Judgement, judge, near_rules
-from interlock.types.access import AccessRequest, Decision, NearestRule, Obligations, Route
+from interlock.types.access import AccessRequest, Decision, NearestRule, Obligations, Route, canonical_request
 
 
 def decide(bundle: Bundle, request: AccessRequest) -> Decision:
     """Decide a request under a bundle. A function of these two and nothing else; safe to call from threads.
 
+    A call of a sub-agent is decided for it and for every agent that handed the work on.
+
     Raises:
         InvalidInput: the request has no canonical form, so that it can be neither recorded nor decided.
         IntegrityError: Casbin does not agree with itself.
     """
-    return decision_of(bundle, judge(bundle, request))
+    if not request.delegators:
+        return decision_of(bundle, judge(bundle, request))
+    digest = digest_of(canonical_request(request))
+    return united(request, [decision_of(bundle, judge(bundle, one)) for one in each_subject(request)], digest)
 
 
 def decision_of(bundle: Bundle, judgement: Judgement) -> Decision:

@@ -54,7 +54,8 @@ def _explained(bundle: Bundle, request: AccessRequest) -> tuple[Explanation, Rea
     from interlock.policy.reasons import reasons
 
     found = explain(bundle, request)
-    return found, reasons(bundle, request, found.decision)
+    own = request.model_copy(update={"agent": found.subject, "delegators": ()})
+    return found, reasons(bundle, own, found.decision)
 
 
 def _recorded(run: str, call: str, under: Path | None) -> tuple[Bundle, AccessRequest]:
