@@ -139,7 +139,7 @@ def provide_base(client: docker.DockerClient, base: Base) -> str:
     try:
         client.images.get(name)
     except ImageNotFound:
-        build_base(client.api, base.repository, base.tag, list(base.packages), console.print)
+        build_base(client.api, base.repository, base.tag, dict.fromkeys(base.packages, __file__), console.print)
     return name
 
 

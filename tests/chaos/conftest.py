@@ -27,10 +27,13 @@ from interlock.sandbox.claiming import container_name
 from interlock.types import Tree
 
 SLEEP_S = 3
+SLOW_S = 12
+"""Longer than a loaded machine takes for two commands."""
 LATE = f"time.sleep({SLEEP_S})\n"
 APPEND = "with Path('log.txt').open('a') as log:\n    log.write(text + '\\n')\nreturn 'appended'"
 TOOLS = {
     "append_late": Tool(LATE + APPEND, 'action="write", workspace="write"'),
+    "append_slow": Tool(f"time.sleep({SLOW_S})\n" + APPEND, 'action="write", workspace="write"'),
     "append": Tool(APPEND, 'action="write", workspace="write"'),
     "commit_late": Tool(
         f"""
@@ -50,12 +53,14 @@ TOOLS = {
 }
 AGENTS = {
     "appender": playbook(call("append_late", text="once"), call("append", text="twice")),
+    "slow_appender": playbook(call("append_slow", text="once"), call("append", text="twice")),
     "committer": playbook(call("commit_late", text="the change")),
     "payer": playbook(call("pay_late", text="ten")),
     "publisher": playbook(call("publish", text="it")),
 }
+ALLOWED = ["append_late", "append_slow", "append", "commit_late", "pay_late"]
 RULES = [
-    {"id": "chaos_acts", "effect": "allow", "tool": ["append_late", "append", "commit_late", "pay_late"]},
+    {"id": "chaos_acts", "effect": "allow", "tool": ALLOWED},
     {"id": "chaos_asks", "effect": "ask", "tool": "publish", "route": "maintainers"},
 ]
 PARTS = {"executor": "executor worker", "graph": "graph worker", "temporal": "temporal"}

@@ -89,7 +89,7 @@ def test_unknown_call_is_not_settled_by_its_requester(running):
 
 
 def test_cancel_reaches_a_call_without_its_executor(running):
-    (run,) = running.start("appender")
+    (run,) = running.start("slow_appender")
     running.in_call(run)
     running.kill("executor")
     running.cli.ok("run", "cancel", run, "--as", "user:alice")

@@ -13,9 +13,9 @@ pytestmark = [pytest.mark.docker, pytest.mark.temporal, pytest.mark.timeout(240)
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 def test_shutdown_is_clean(running, number):
-    called, asked = running.start("appender", "publisher")
-    request = running.cli.waiting(asked)
+    called, asked = running.start("slow_appender", "publisher")
     running.in_call(called)
+    request = running.cli.waiting(asked)
     running.tree()
     running.cli.dev.send_signal(number)
     assert running.cli.dev.wait(60) == 0

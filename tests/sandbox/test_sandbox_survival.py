@@ -20,7 +20,7 @@ from interlock.settings import Settings
 pytestmark = pytest.mark.docker
 
 EXECUTOR = """
-import asyncio, hashlib, json, sys
+import asyncio, hashlib, json, os, sys
 from pathlib import Path
 from interlock.sandbox import Ahead, DockerDriver, SandboxCall
 from interlock.sandbox import container
@@ -33,7 +33,7 @@ class Blobs(dict):
 
 class Printed:
     def __init__(self, call): self.call = call
-    def output(self, stream, data): print(json.dumps([self.call, data.decode()]), flush=True)
+    def output(self, stream, data): os.write(1, json.dumps([self.call, data.decode()]).encode() + b"\n")
     def leaving(self, record): pass
 
 async def main():
