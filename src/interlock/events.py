@@ -18,9 +18,9 @@ from interlock.digest import digest_bytes, digest_of
 from interlock.errors import IntegrityError
 from interlock.types.access import NearestRule, Verdict
 from interlock.types.approval import ApprovalVerdict, RequestKind
-from interlock.types.call import Artifact, CallStatus, Refusal, Usage
+from interlock.types.call import Artifact, CallStatus, ChildRun, Refusal, Usage
 from interlock.types.egress import EgressRecord
-from interlock.types.names import Digest, OptionalDigest, RunId, SubjectName
+from interlock.types.names import Digest, Name, OptionalDigest, RunId, SubjectName
 
 VERSION: Final = 1
 GENESIS: Final = digest_bytes(b"interlock run chain, version 1")
@@ -71,6 +71,14 @@ class RunStarted(EventBase):
     input: Digest
     workspace: OptionalDigest
     """The initial workspace."""
+    parent: str = ""
+    """The run that handed the work on; empty: a person started it."""
+    parent_call: str = ""
+    """The call by which it did."""
+    delegators: tuple[SubjectName, ...] = ()
+    """The agents that handed the work on, outermost first."""
+    labels: tuple[Name, ...] = ()
+    """Labels of the data that they had seen."""
 
 
 class AgentStarted(EventBase):
@@ -189,7 +197,7 @@ class EgressRequested(EventBase):
 
 
 class CallFinished(EventBase):
-    """The executor ran the call; the receipt is signed by it."""
+    """The executor ran the call, and signed a receipt of it."""
 
     kind: Literal["call.finished"] = "call.finished"
     call_id: str
@@ -202,7 +210,10 @@ class CallFinished(EventBase):
     start: str = ""
     """Where its container came from: `warm`, `cold`, `leased`, `resumed`."""
     usage: Usage = Usage()
-    receipt: str
+    child: ChildRun | None = None
+    """The run to which the call handed work on."""
+    receipt: Digest
+    """Blob of the receipt: a statement signed by the executor."""
 
 
 class CallUnknown(EventBase):
@@ -240,6 +251,16 @@ class RunCancelled(EventBase):
     reason: str = ""
 
 
+class SignalReceived(EventBase):
+    """A person sent a value to the run; the token proves who, and binds the value."""
+
+    kind: Literal["signal.received"] = "signal.received"
+    name: Name
+    value: Digest
+    by: SubjectName
+    token: str
+
+
 class AgentFinished(EventBase):
     """An agent came to its end."""
 
@@ -263,6 +284,19 @@ class RunEnded(EventBase):
     """How many events the run has, this one included: a cut tail shows by itself."""
 
 
+class RunErased(EventBase):
+    """A person had the run's data key erased: its content cannot be read any more. The only event after the end.
+    The executor records it; its time is when the person asked."""
+
+    kind: Literal["run.erased"] = "run.erased"
+    by: SubjectName
+    token: str
+    """Their statement, signed by the API."""
+    reason: str
+    key: str
+    """Id of the erased data key; empty: the run had none."""
+
+
 Event = Annotated[
     RunStarted
     | AgentStarted
@@ -279,8 +313,10 @@ Event = Annotated[
     | RunPaused
     | RunResumed
     | RunCancelled
+    | SignalReceived
     | AgentFinished
-    | RunEnded,
+    | RunEnded
+    | RunErased,
     Field(discriminator="kind"),
 ]
 """Any audit event."""

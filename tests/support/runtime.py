@@ -16,7 +16,7 @@ from typing import Any
 
 from temporalio.client import Client
 
-from interlock.audit import ApprovalRow, Ledger, SqlBlobs
+from interlock.audit import ApprovalRow, Ledger, SqlBlobs, make_data_keys
 from interlock.definitions import Manifest
 from interlock.project import mount
 from interlock.run.client import RunClient
@@ -63,7 +63,13 @@ class Runtime:
         return [event.kind for event in self.ledger.events(run)]
 
     def text(self, digest: str) -> str:
-        return self.blobs.get(digest).decode()
+        return self.content(digest).decode()
+
+    def content(self, digest: str) -> bytes:
+        """Of whichever run has it."""
+        runs = [row.run for row in self.ledger.runs(limit=1000)]
+        held = next((run for run in runs if self.blobs.of(run).has(digest)), "none")
+        return self.blobs.of(held).get(digest)
 
 
 async def eventually(probe: Callable[[], Any], timeout_s: float = 30) -> Any:
@@ -92,6 +98,7 @@ def settings_for(root: Path, temporal: str, *, name: str, **options: Any) -> Set
 async def running(settings: Settings, *, workers: bool = True) -> AsyncIterator[Runtime]:
     """Keys, stores, manifest, and both workers until the block ends."""
     create_keys(settings.keys_folder)
+    make_data_keys(settings)
     client = await connect(settings)
     mount(settings.root, replace=True)
     executor = make_executor(settings)

@@ -2,6 +2,7 @@
 
 from interlock.approval.controls import Controls
 from interlock.approval.judge import check_person, check_quorum, check_vote
+from interlock.approval.schedules import LONGEST_LIFE, SCHEDULE_LIFE, SCHEDULE_PATTERN, ScheduleClaims, ScheduleName
 from interlock.approval.signals import Signals
 from interlock.approval.state import PendingApproval, Vote
 from interlock.approval.tokens import (
@@ -10,6 +11,7 @@ from interlock.approval.tokens import (
     SIGNAL_LIFE,
     ApprovalClaims,
     ControlClaims,
+    ErasureClaims,
     RequesterClaims,
     SignalClaims,
     Statement,
@@ -19,13 +21,19 @@ from interlock.approval.tokens import (
 
 __all__ = [
     "CONTROL_LIFE",
+    "LONGEST_LIFE",
     "REQUESTER_LIFE",
+    "SCHEDULE_LIFE",
+    "SCHEDULE_PATTERN",
     "SIGNAL_LIFE",
     "ApprovalClaims",
     "ControlClaims",
     "Controls",
+    "ErasureClaims",
     "PendingApproval",
     "RequesterClaims",
+    "ScheduleClaims",
+    "ScheduleName",
     "SignalClaims",
     "Signals",
     "Statement",

@@ -126,6 +126,14 @@ class SignalClaims(Claims):
     value: Digest
 
 
+class ErasureClaims(Claims):
+    """A person has a run's content erased."""
+
+    TYP = "interlock-erasure"
+
+    reason: str = Field(min_length=1, max_length=2_000)
+
+
 REQUESTER_LIFE = timedelta(days=30)
 """A run may act for its requester this long; then every call is refused."""
 

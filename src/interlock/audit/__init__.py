@@ -3,7 +3,7 @@
 from interlock.audit.blobs import SqlBlobs
 from interlock.audit.checkpoint import verify_checkpoint
 from interlock.audit.ledger import Ledger
-from interlock.audit.opening import open_blobs
+from interlock.audit.opening import make_data_keys, open_blobs
 from interlock.audit.rewrapping import Rotation, rotate
 from interlock.audit.rows import (
     Alarm,
@@ -11,6 +11,7 @@ from interlock.audit.rows import (
     CallRow,
     Checkpoint,
     Finding,
+    HandOffRow,
     Head,
     Reservation,
     ReserveOutcome,
@@ -28,6 +29,7 @@ __all__ = [
     "CallRow",
     "Checkpoint",
     "Finding",
+    "HandOffRow",
     "Head",
     "Ledger",
     "Reservation",
@@ -39,6 +41,7 @@ __all__ = [
     "RunStatus",
     "SqlBlobs",
     "VoteRow",
+    "make_data_keys",
     "open_blobs",
     "rotate",
     "verify_checkpoint",

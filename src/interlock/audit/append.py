@@ -9,12 +9,13 @@ from sqlalchemy import Connection, bindparam, insert, or_, select, update
 
 from interlock.audit.alarms import Alarming
 from interlock.audit.codec import approval_columns, approval_row, run_columns, run_row
+from interlock.audit.erasures import erasure
 from interlock.audit.projection import TOUCHES_APPROVALS, Projection
 from interlock.audit.rows import EMPTY, ApprovalRow, Head, RunRow
 from interlock.audit.tables import approvals, events, runs, workspaces
 from interlock.digest import canonical
 from interlock.errors import Conflict, IntegrityError
-from interlock.events import Event, RunStarted, check_chain
+from interlock.events import Event, RunErased, RunStarted, check_chain
 
 _HEAD: Final = (
     select(events.c.seq, events.c.hash)
@@ -70,7 +71,7 @@ def append(connection: Connection, run: str, batch: Sequence[Event]) -> Head:
     if not new:
         return at
     before = stored_run(connection, run)
-    _check_new(run, new, at, before)
+    _check_new(connection, run, new, at, before)
     _project(connection, run, new, before)
     connection.execute(_INSERT, [_columns(event) for event in new])
     return Head(new[-1].seq + 1, new[-1].hash)
@@ -100,13 +101,15 @@ def _check_stored(connection: Connection, run: str, old: Sequence[Event]) -> Non
             )
 
 
-def _check_new(run: str, new: Sequence[Event], at: Head, before: RunRow | None) -> None:
+def _check_new(connection: Connection, run: str, new: Sequence[Event], at: Head, before: RunRow | None) -> None:
     if new[0].seq > at.count:
         raise IntegrityError(
             f"event {new[0].seq} ({new[0].kind}) of run {run!r}: events {at.count} to {new[0].seq - 1} are missing",
             next_step="append those first",
         )
-    if before and before.ended:
+    # Only its erasure is recorded after a run's end, and that once.
+    may_follow = isinstance(new[0], RunErased) and len(new) == 1 and erasure(connection, run) is None
+    if before and before.ended and not may_follow:
         raise Conflict(
             f"run {run!r} ended ({before.status}) with {at.count} events; "
             f"event {new[0].seq} ({new[0].kind}) is refused"

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from cachetools import LRUCache, TTLCache
 from sqlalchemy import bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from interlock.audit.erasing import erase
+from interlock.audit.erasing import erase, not_erased
 from interlock.audit.migrate import migrate
 from interlock.audit.run_blobs import RunBlobs
 from interlock.audit.run_keys import NoKeys, RunKeys
@@ -103,6 +103,10 @@ class SqlBlobs:
         with self._cache_lock:
             for key in [key for key in self._of_runs if key[0] == run]:
                 del self._of_runs[key]
+
+    def not_erased(self, runs: Sequence[str]) -> list[str]:
+        """Those of `runs` that have a key or content here."""
+        return not_erased(self.store, runs)
 
     def kept(self, run: str, digest: Digest) -> bytes | None:
         """A blob of a run from memory; None where it is not there, or the run has no key."""

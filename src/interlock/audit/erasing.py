@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Final
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -12,6 +13,7 @@ from interlock.audit.store import Store
 from interlock.audit.tables import run_blobs, run_keys
 from interlock.encryption.cipher import ID_BYTES
 
+_AT_ONCE: Final = 500
 _GONE: Final = {"wrapped": b"", "wrapped_by": ""}
 
 
@@ -29,6 +31,22 @@ def erase(store: Store, run: str) -> None:
         connection.execute(delete(run_blobs).where(run_blobs.c.run == run))
     if store.sqlite:
         _empty_log(store)
+
+
+def not_erased(store: Store, runs: Sequence[str]) -> list[str]:
+    """Those of `runs` that have a key or content.
+
+    Raises:
+        LedgerUnavailable: the store cannot be read.
+    """
+    found: set[str] = set()
+    with store.read() as connection:
+        for start in range(0, len(runs), _AT_ONCE):
+            some = runs[start : start + _AT_ONCE]
+            with_key = select(run_keys.c.run).where(run_keys.c.run.in_(some), run_keys.c.erased_at.is_(None))
+            with_content = select(run_blobs.c.run).where(run_blobs.c.run.in_(some)).distinct()
+            found.update(connection.execute(with_key).scalars(), connection.execute(with_content).scalars())
+    return sorted(found)
 
 
 def _tombstone(connection: Connection, run: str) -> None:

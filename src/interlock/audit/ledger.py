@@ -10,7 +10,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from interlock.audit import checkpoint as checkpoint_
-from interlock.audit import egress, queries, reservation, workspace
+from interlock.audit import egress, erasures, hand_offs, queries, reservation, workspace
 from interlock.audit import remembered as kept
 from interlock.audit.alarms import Alarming, raise_alarm, read_alarms
 from interlock.audit.append import append, head
@@ -21,6 +21,7 @@ from interlock.audit.rows import (
     ApprovalRow,
     CallRow,
     Checkpoint,
+    HandOffRow,
     Head,
     Reservation,
     ReserveOutcome,
@@ -29,7 +30,7 @@ from interlock.audit.rows import (
 )
 from interlock.audit.store import Store
 from interlock.errors import InterlockError, InvalidInput
-from interlock.events import CallDecided, Event, check_chain
+from interlock.events import CallDecided, Event, RunErased, check_chain
 from interlock.signing import Signer
 from interlock.types.approval import RequestState
 from interlock.types.egress import EgressRecord
@@ -136,6 +137,16 @@ class Ledger:
         with self._store.read() as connection:
             return queries.one_approval(connection, request_id)
 
+    def erasure(self, run: str) -> RunErased | None:
+        """The event of a run's erasure: by whom, when and why; None where it was not erased."""
+        with self._store.read() as connection:
+            return erasures.erasure(connection, run)
+
+    def erased_runs(self) -> list[str]:
+        """Every run that was erased."""
+        with self._store.read() as connection:
+            return erasures.erased_runs(connection)
+
     def reserve(self, wish: Reservation) -> ReserveOutcome:
         """Claim a call before acting, and consume its approvals: once, ever.
 
@@ -194,9 +205,11 @@ class Ledger:
         """Note a request of a call's sandbox before it leaves.
 
         Raises:
-            LedgerUnavailable: it is not on record, so it must not leave; also for a number noted before.
+            LedgerUnavailable: it is not on record, so it must not leave.
+            Conflict: nor may it, since a later attempt at the call is in force; also for a number noted before.
         """
         with self._store.write() as connection:
+            self._store.lock(connection, *reservation.locks(call_id, ()))
             egress.add(connection, call_id, record)
 
     def left(self, call_id: str) -> list[EgressRecord]:
@@ -208,6 +221,31 @@ class Ledger:
         """The requests of all calls of a run, with each call's id, as they stood when each was noted."""
         with self._store.read() as connection:
             return egress.of_run(connection, run)
+
+    def hand_on(self, row: HandOffRow) -> HandOffRow:
+        """Note a hand-off before its run can start; returns the one on record, where the call has one already.
+
+        Raises:
+            Refused: the run handed on as much as one run may.
+        """
+        with self._store.write() as connection:
+            self._store.lock(connection, f"hand_offs {row.run}")
+            return hand_offs.add(connection, row)
+
+    def handed_on(self, call_id: str) -> HandOffRow | None:
+        """What a call handed on, if it did."""
+        with self._store.read() as connection:
+            return hand_offs.of_call(connection, call_id)
+
+    def origin(self, run: str) -> HandOffRow | None:
+        """The hand-off that a run came of; None for a run that a person started."""
+        with self._store.read() as connection:
+            return hand_offs.to(connection, run)
+
+    def hand_offs(self, run: str) -> list[HandOffRow]:
+        """What a run handed on, in the order in which it did."""
+        with self._store.read() as connection:
+            return hand_offs.by(connection, run)
 
     def workspace(self, run: str) -> str:
         """Digest of the run's workspace now. Raises InvalidInput for an unknown run."""

@@ -13,7 +13,7 @@ from interlock.audit.store import Store
 from interlock.errors import LedgerUnavailable
 
 FOLDER: Final = Path(__file__).parent / "migrations"
-LAST: Final[dict[StoreKind, str]] = {"ledger": "ledger_0003", "blobs": "blobs_0002"}
+LAST: Final[dict[StoreKind, str]] = {"ledger": "ledger_0004", "blobs": "blobs_0002"}
 """The newest migration of each store: known without loading Alembic, so that opening stays quick."""
 
 _alembic = threading.Lock()

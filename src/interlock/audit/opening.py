@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from interlock.audit.blobs import SqlBlobs
-from interlock.encryption import key_provider
+from interlock.encryption import create_data_keys, key_provider
 from interlock.settings import Settings
 
 
@@ -16,3 +18,13 @@ def open_blobs(settings: Settings, *, read_only: bool = False) -> SqlBlobs:
     """
     provider = key_provider(settings.data_key_provider, settings.wrapping_keys_folder)
     return SqlBlobs(settings.effective_blobs_url, provider, read_only=read_only)
+
+
+def make_data_keys(settings: Settings) -> list[Path]:
+    """Make the wrapping keys of an embedded setup where it has none; returns what was written. Another provider
+    than `file` makes its own.
+
+    Raises:
+        InvalidInput: the folder cannot be written.
+    """
+    return create_data_keys(settings.wrapping_keys_folder) if settings.data_key_provider == "file" else []

@@ -17,6 +17,7 @@ from interlock.events import (
     Event,
     RunCancelled,
     RunEnded,
+    RunErased,
     RunPaused,
     RunResumed,
     RunStarted,
@@ -104,7 +105,7 @@ class Projection:
             raise IntegrityError(
                 f"event {event.seq} ({event.kind}) of run {event.run!r}: a run's first event is run.started"
             )
-        if self.run.ended:
+        if self.run.ended and not isinstance(event, RunErased):
             raise IntegrityError(f"event {event.seq} ({event.kind}) of run {event.run!r}: the run ended before")
         return self.run
 
@@ -182,6 +183,11 @@ class Projection:
 
     def _advance(self, event: Event) -> None:
         run = replace(self._run(event), count=event.seq + 1, head=event.hash, updated_at=event.time)
+        if isinstance(event, RunErased):
+            if not run.ended:
+                raise IntegrityError(f"event {event.seq} (run.erased) of run {event.run!r}: the run has not ended")
+            self.run = run
+            return
         match event:
             case RunPaused() | RunResumed():
                 run = replace(run, paused=isinstance(event, RunPaused))

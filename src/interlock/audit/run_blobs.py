@@ -42,8 +42,8 @@ def place(run: str, digest: Digest) -> bytes:
 
 
 class RunBlobs:
-    """Implements `interlock.types.Blobs` for one run. What the run pins (manifest, tools, bundles) is not its own:
-    a digest that it does not have is read from the shared blobs. Safe to call from threads.
+    """Implements `interlock.types.BlobStore` for one run. What the run pins (manifest, tools, bundles) is not its
+    own: a digest that it does not have is read from the shared blobs. Safe to call from threads.
 
     Every method raises `Erased` once the run's key is erased, but `has`, and `get` of what is shared.
     """
@@ -52,6 +52,10 @@ class RunBlobs:
 
     def __init__(self, store: SqlBlobs, run: str) -> None:
         self._store, self.run = store, run
+
+    def of(self, run: str) -> RunBlobs:
+        """The content of a run, this one or another."""
+        return self if run == self.run else RunBlobs(self._store, run)
 
     def put(self, data: bytes) -> Digest:
         """Keep `data` for this run; return its digest. Putting it again changes nothing.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -28,7 +27,6 @@ MAX_SCOPE: Final = 256
 
 _OF_RUN: Final = select(run_keys).where(run_keys.c.run == bindparam("wanted"))
 _OF_ID: Final = select(run_keys.c.run).where(run_keys.c.id == bindparam("wanted"))
-_AT_ONCE: Final = 500
 
 
 class NoKeys:
@@ -123,15 +121,11 @@ class RunKeys:
             row = connection.execute(_OF_RUN, {"wanted": run}).first()
         return row is not None and row.erased_at is not None
 
-    def with_key(self, runs: Sequence[str]) -> list[str]:
-        """Those of `runs` that have a key."""
-        found: list[str] = []
-        query = select(run_keys.c.run).where(run_keys.c.erased_at.is_(None))
+    def id_of(self, run: str) -> bytes | None:
+        """Id of the run's key, erased or not; None where it never had one."""
         with self.store.read() as connection:
-            for start in range(0, len(runs), _AT_ONCE):
-                some = query.where(run_keys.c.run.in_(runs[start : start + _AT_ONCE]))
-                found += connection.execute(some.order_by(run_keys.c.run)).scalars()
-        return found
+            row = connection.execute(_OF_RUN, {"wanted": run}).first()
+        return None if row is None else bytes(row.id)
 
     def forget(self, run: str) -> None:
         """Drop what this process remembers of the run's key."""

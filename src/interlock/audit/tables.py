@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, LargeBinary, MetaData, Table, Text, text
 
 ledger: Final = MetaData()
 blob_store: Final = MetaData()
@@ -22,6 +22,8 @@ def _number(*names: str) -> list[Column[int]]:
     return [Column(name, BigInteger, nullable=False) for name in names]
 
 
+_ERASED: Final = text("kind = 'run.erased'")
+
 events: Final = Table(
     "events",
     ledger,
@@ -29,6 +31,7 @@ events: Final = Table(
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
     *_text("kind", "hash"),
     Column("body", LargeBinary, nullable=False),
+    Index("events_of_erasures", "run", sqlite_where=_ERASED, postgresql_where=_ERASED),
 )
 
 runs: Final = Table(

@@ -9,11 +9,12 @@ from interlock.audit.checks.content import ContentCheck, check_calls
 from interlock.audit.checks.readmodels import check_read_models
 from interlock.audit.ledger import Ledger
 from interlock.audit.rows import Finding
+from interlock.events import RunErased
 from interlock.signing import Verifier
-from interlock.types.blobs import Blobs
+from interlock.types.blobs import BlobStore
 
 
-def verify_run(ledger: Ledger, run: str, blobs: Blobs, verifier: Verifier | None = None) -> list[Finding]:
+def verify_run(ledger: Ledger, run: str, blobs: BlobStore, verifier: Verifier | None = None) -> list[Finding]:
     """Check all that is stored about a run against its chain, its blobs and its checkpoints.
 
     Args:
@@ -31,7 +32,8 @@ def verify_run(ledger: Ledger, run: str, blobs: Blobs, verifier: Verifier | None
     events, whole = check_events(run, record.events, findings)
     if not record.events:
         findings.append(Finding(-1, "run", "run", f"the ledger has no events of run {run!r}"))
-    ContentCheck(blobs, findings).check(events)
+    erased = any(isinstance(event, RunErased) for event in events)
+    ContentCheck(blobs.of(run), findings, shared=blobs, erased=erased).check(events)
     check_calls(events, findings)
     if whole:
         check_read_models(record, events, findings)

@@ -19,6 +19,7 @@ from interlock.errors import InvalidInput
 if TYPE_CHECKING:
     from interlock.audit import Ledger
     from interlock.events import CallFinished
+    from interlock.types.blobs import Blobs, BlobStore
 
 Out = Annotated[Path | None, typer.Option(metavar="FILE", help="Write to this new file instead.")]
 Call = Annotated[str, typer.Argument(metavar="CALL", help="A call's id, or its end: `c4`.")]
@@ -57,7 +58,7 @@ def artifact(
             for artifact in event.artifacts
         }
         call_id, found = kept[among(name, kept, "NAME")]
-        data = blobs.get(found.digest)
+        data = _content(ledger, blobs, run).get(found.digest)
     facts = {"call_id": call_id, **found.model_dump(mode="json")}
     _give(data, out, facts, as_json=as_json)
 
@@ -73,7 +74,7 @@ def output(run: Run, call: Call, out: Out = None, as_json: AsJson = False) -> No
         if isinstance(end, CallRefused):
             data, status = f"Not run. {end.detail}".encode(), f"refused by {end.by}"
         else:
-            data, status = blobs.get(end.output) if end.output else b"", end.status
+            data, status = _content(ledger, blobs, run).get(end.output) if end.output else b"", end.status
     _give(data, out, {"call_id": end.call_id, "status": status}, as_json=as_json)
 
 
@@ -92,7 +93,7 @@ def export(
         if call:
             after = {event.call_id.rpartition(":")[2]: event.workspace for event in _finished(ledger, run)}
             digest = after[among(call.rpartition(":")[2], after, "--call")]
-        written = export_workspace(digest, blobs, folder)
+        written = export_workspace(digest, _content(ledger, blobs, run), folder)
     if as_json:
         say.document({"run": run, "workspace": digest, "folder": str(folder), "files": written})
     else:
@@ -102,7 +103,7 @@ def export(
 def history(run: Run, out: Out = None, as_json: AsJson = False) -> None:
     """Write a run's Temporal history as JSON, so that it can be replayed without a server."""
     from interlock.cli.run_wait import known
-    from interlock.run.replay import fetch_history
+    from interlock.run.histories import fetch_history
     from interlock.run.worker import connect
 
     own = settings()
@@ -124,6 +125,13 @@ def _run(ledger: Ledger, run: str) -> str:
     from interlock.cli.resolve import run_of
 
     return run_of(ledger, run)
+
+
+def _content(ledger: Ledger, blobs: BlobStore, run: str) -> Blobs:
+    """What the run read and wrote; of an erased one, an error that says by whom and why."""
+    from interlock.run.erasure import content_of
+
+    return content_of(ledger, blobs, _run(ledger, run))
 
 
 def _finished(ledger: Ledger, run: str) -> list[CallFinished]:

@@ -67,15 +67,18 @@ async def _started(
     quiet: bool,
 ) -> tuple[str, RunOutcome | None]:
     from interlock.cli.resolve import person_of
+    from interlock.run.client import new_run
+    from interlock.run.contracts import AGENT_RUN
     from interlock.run.files import import_workspace
 
     own, (folder, release) = settings(), files
     requester = person_of(bundle_of(own), own.tenant, user)
     async with acting(own) as client:
         with say.working("compiling the project", quiet=quiet):
-            manifest = await asyncio.to_thread(_manifest, own, client, release)
-        value = _fitting(manifest, name, value)
-        workspace = await asyncio.to_thread(import_workspace, folder, client.blobs) if folder else ""
+            manifest = await asyncio.to_thread(manifest_of, own, client, release)
+        value = fitting(manifest, name, value)
+        run = run or new_run(name if name in manifest.workflows else AGENT_RUN)
+        workspace = await asyncio.to_thread(import_workspace, folder, client.blobs.of(run)) if folder else ""
         run = await client.start(manifest, name, value, requester=requester, workspace=workspace, run=run)
         if not wait:
             return run, None
@@ -84,7 +87,8 @@ async def _started(
         return run, await wait_for(client, own, run, quiet=quiet)
 
 
-def _manifest(own: Settings, client: RunClient, release: Path | None) -> Manifest:
+def manifest_of(own: Settings, client: RunClient, release: Path | None) -> Manifest:
+    """The project as it is compiled now, or as a release has it."""
     from interlock.run.compilation import compiled
     from interlock.run.release import load_release
 
@@ -97,7 +101,7 @@ def _manifest(own: Settings, client: RunClient, release: Path | None) -> Manifes
     return load_release(data, client.blobs)
 
 
-def _fitting(manifest: Manifest, name: str, value: Any) -> Any:
+def fitting(manifest: Manifest, name: str, value: Any) -> Any:
     """The input; where none was given, an empty one that the workflow's schema can speak about.
 
     Raises:

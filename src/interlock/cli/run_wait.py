@@ -68,7 +68,7 @@ async def _follow(own: Settings, run: str) -> None:
 
     after = -1
     with opened(own) as (ledger, blobs):
-        lines = Timeline(blobs)
+        lines = Timeline(blobs.of(run))
         screen = say.console(sys.stderr)
         with screen.status("the run goes on; Ctrl-C stops watching, not the run") as status:
             while True:

@@ -27,12 +27,15 @@ def diff_workspace(
 ) -> None:
     """Show how a run's files differ between two moments of it."""
     from interlock.approval.changes import workspace_changes
+    from interlock.cli.resolve import run_of
+    from interlock.run.erasure import content_of
     from interlock.run.files import load_tree
 
     with opened(settings()) as (ledger, blobs):
         moments = _moments(ledger, run)
         first, second = (moments[_moment(text, moments, name)] for text, name in ((before, "A"), (after, "B")))
-        changes = workspace_changes(load_tree(first, blobs), load_tree(second, blobs), blobs)
+        content = content_of(ledger, blobs, run_of(ledger, run))
+        changes = workspace_changes(load_tree(first, content), load_tree(second, content), content)
     if as_json:
         shown = [change.model_dump(mode="json") for change in changes]
         say.document({"before": first, "after": second, "changes": shown})

@@ -41,10 +41,10 @@ def opened(own: Settings) -> Iterator[tuple[Ledger, SqlBlobs]]:
     Raises:
         LedgerUnavailable: one is not there.
     """
-    from interlock.audit import Ledger, SqlBlobs
+    from interlock.audit import Ledger, open_blobs
 
     with closing(Ledger(own.effective_ledger_url, read_only=True)) as ledger:
-        with closing(SqlBlobs(own.effective_blobs_url, read_only=True)) as blobs:
+        with closing(open_blobs(own, read_only=True)) as blobs:
             yield ledger, blobs
 
 
@@ -55,14 +55,14 @@ async def acting(own: Settings) -> AsyncIterator[RunClient]:
     Raises:
         Unreachable: no Temporal server, no key, no blob store.
     """
-    from interlock.audit import SqlBlobs
+    from interlock.audit import open_blobs
     from interlock.run.client import RunClient
     from interlock.run.worker import connect
     from interlock.signing import load_signer
 
     api = load_signer(own.keys_folder, "api")
     temporal = await connect(own)
-    with closing(SqlBlobs(own.effective_blobs_url)) as blobs:
+    with closing(open_blobs(own)) as blobs:
         yield RunClient(temporal, own, blobs, api)
 
 

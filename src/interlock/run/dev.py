@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
 
+from interlock.audit import make_data_keys
 from interlock.errors import InterlockError, Unreachable
 from interlock.run.dev_lock import only_one
 from interlock.run.worker import connect
@@ -89,7 +90,7 @@ class Dev:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stopping.set)
-        for path in create_keys(self.settings.keys_folder):
+        for path in (*create_keys(self.settings.keys_folder), *make_data_keys(self.settings)):
             self.say(f"made key {path}")
         watchers: list[asyncio.Task[None]] = []
         try:

@@ -16,10 +16,10 @@ from interlock.events import check_chain
 from interlock.run.proof import RunProof, recorded_sources
 from interlock.settings import Settings
 from interlock.types.approval import ApprovalRequest
-from interlock.types.blobs import Blobs
+from interlock.types.blobs import BlobStore
 
 
-def request_card(row: ApprovalRow, settings: Settings, ledger: Ledger, blobs: Blobs, *, now: datetime) -> Card:
+def request_card(row: ApprovalRow, settings: Settings, ledger: Ledger, blobs: BlobStore, *, now: datetime) -> Card:
     """The card of a request.
 
     Raises:
@@ -37,11 +37,11 @@ def request_card(row: ApprovalRow, settings: Settings, ledger: Ledger, blobs: Bl
     call = proof.call_of(proof.proposals[request.call_digest])
     tool = proof.reach().tool(call.agent.removeprefix("agent:"), call.tool)
     return build_card(
-        request, call, tool, blobs, base=proof.requester().workspace, reason=_reason(proof, request), now=now
+        request, call, tool, blobs.of(row.run), base=proof.requester().workspace, reason=_reason(proof, request), now=now
     )
 
 
-def verified(run: str, settings: Settings, ledger: Ledger, blobs: Blobs) -> RunProof:
+def verified(run: str, settings: Settings, ledger: Ledger, blobs: BlobStore) -> RunProof:
     """What the run's events prove, every claim checked.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
+from itertools import groupby, islice
 from typing import Final
 
 from pydantic import ValidationError
@@ -16,7 +16,7 @@ from interlock.errors import InterlockError, InvalidInput
 from interlock.events import CallDecided
 from interlock.policy import Bundle, asks_for_labels, decide, questions_about
 from interlock.types.access import AccessRequest, Decision
-from interlock.types.blobs import Blobs
+from interlock.types.blobs import Blobs, BlobStore
 from interlock.types.names import Digest
 
 _AT_ONCE: Final = 1_000
@@ -60,22 +60,24 @@ def recorded(
     """
     events = ledger.decided(runs=runs, since=since)
     while page := list(islice(events, _AT_ONCE)):
-        found = blobs.get_many(event.request for event in page)
-        yield from (_read(event, found.get(event.request)) for event in page)
+        for run, of_run in groupby(page, key=lambda event: event.run):
+            some = list(of_run)
+            found = blobs.of(run).get_many(event.request for event in some)
+            yield from (_read(event, found.get(event.request)) for event in some)
 
 
-def recorded_call(events: Iterable[CallDecided], blobs: Blobs) -> Iterator[Recorded | Unreadable]:
+def recorded_call(events: Iterable[CallDecided], blobs: BlobStore) -> Iterator[Recorded | Unreadable]:
     """The same for a few events that are at hand."""
     for event in events:
         try:
-            yield _read(event, blobs.get(event.request))
+            yield _read(event, blobs.of(event.run).get(event.request))
         except InterlockError as error:
             yield Unreadable(event, error.reason)
 
 
 def _read(event: CallDecided, data: bytes | None) -> Recorded | Unreadable:
     if data is None:
-        return Unreadable(event, f"its request {event.request} is absent or was altered")
+        return Unreadable(event, f"its request {event.request} is absent, erased or was altered")
     try:
         return Recorded(event, AccessRequest.model_validate(parse(data)))
     except (InvalidInput, ValidationError) as error:

@@ -18,7 +18,7 @@ from interlock.run.contracts import BUILT_IN_TOOLS
 from interlock.run.rehearsal import Recorded, Unanswered, as_recorded
 from interlock.run.so_far import SoFar
 from interlock.types.access import AccessRequest
-from interlock.types.blobs import Blobs
+from interlock.types.blobs import Blobs, BlobStore
 
 _AMISS: Final = (InterlockError, ValueError, KeyError)
 
@@ -31,7 +31,7 @@ class Renewal:
     """
 
     ledger: Ledger
-    blobs: Blobs
+    blobs: BlobStore
     _kept: tuple[str, str] = ("", "")
     """The run that was read last, and for which bundle."""
     _requests: dict[int, AccessRequest] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class Renewal:
         try:
             events = self.ledger.events(event.run)
             self._last = max(event.seq, events[-1].seq if events else 0)
-            for place, request in _requests(events, bundle, self.blobs):
+            for place, request in _requests(events, bundle, self.blobs.of(event.run)):
                 self._requests[place] = request
         except _AMISS as error:
             self._problem = error.reason if isinstance(error, InterlockError) else str(error)

@@ -26,7 +26,7 @@ from interlock.run.rehearsal import Bundles, Unreadable, recorded_call
 from interlock.run.renewal import Renewal
 from interlock.run.shadow_store import Seen, ShadowStore, Watched
 from interlock.settings import Settings
-from interlock.types.blobs import Blobs
+from interlock.types.blobs import BlobStore
 
 ARMED: Final = "shadow"
 """File in the state folder: holds the candidate's folder."""
@@ -40,7 +40,7 @@ _TOGETHER: Final = 200
 class Shadow:
     """The candidate of one executor process. It costs a call the time to put an event into a queue."""
 
-    def __init__(self, settings: Settings, ledger: Ledger, blobs: Blobs) -> None:
+    def __init__(self, settings: Settings, ledger: Ledger, blobs: BlobStore) -> None:
         """Nothing is read or started before there is a candidate.
 
         Args:
@@ -124,7 +124,7 @@ class _Asking:
     """What the thread holds: the candidate as it was last read, and the record."""
 
     ledger: Ledger
-    blobs: Blobs
+    blobs: BlobStore
     candidate: Candidate = field(default_factory=Candidate)
     store: ShadowStore | None = None
     bundles: Bundles = field(init=False)

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from interlock.audit.append import body
 from interlock.audit.rows import Finding
 from interlock.errors import InvalidInput
-from interlock.events import EVENT, GENESIS, Event, RunEnded, RunStarted
+from interlock.events import EVENT, GENESIS, Event, RunEnded, RunErased, RunStarted
 
 
 def check_events(run: str, rows: Sequence[Mapping[str, Any]], findings: list[Finding]) -> tuple[list[Event], bool]:
@@ -74,14 +74,19 @@ def _check_envelope(run: str, row: Mapping[str, Any], event: Event, prev: str, f
 
 def _check_ends(events: Sequence[Event], findings: list[Finding]) -> None:
     for place, event in enumerate(events):
+        if isinstance(event, RunErased) and not (place and isinstance(events[place - 1], RunEnded)):
+            findings.append(Finding(event.seq, event.kind, "kind", "a run is erased after its end, and only once"))
         if isinstance(event, RunStarted) != (event.seq == 0):
             findings.append(Finding(event.seq, event.kind, "kind", "run.started is the first event, and only that"))
         if not isinstance(event, RunEnded):
             continue
-        if event.count != event.seq + 1 or event.count != len(events):
-            message = f"it says {event.count} events, the ledger has {len(events)}: events were added or dropped"
+        # Only the run's erasure may come after its end.
+        following = events[place + 1 :]
+        held = len(events) - (len(following) == 1 and isinstance(following[0], RunErased))
+        if event.count != event.seq + 1 or event.count != held:
+            message = f"it says {event.count} events, the ledger has {held}: events were added or dropped"
             findings.append(Finding(event.seq, event.kind, "count", message))
-        if place != len(events) - 1:
+        if place != held - 1:
             findings.append(Finding(event.seq, event.kind, "kind", "events follow the end of the run"))
 
 

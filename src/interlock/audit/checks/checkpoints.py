@@ -38,7 +38,7 @@ def check_checkpoints(run: str, record: RunRecord, verifier: Verifier | None, fi
 
 
 def _ended(record: RunRecord) -> bool:
-    return bool(record.events) and bool(record.events[-1]["kind"] == "run.ended")
+    return bool(record.events) and record.events[-1]["kind"] in ("run.ended", "run.erased")
 
 
 def _claims(row: Mapping[str, Any], verifier: Verifier | None, findings: list[Finding]) -> dict[str, Any] | None:

@@ -9,8 +9,9 @@ from pydantic import ValidationError
 
 from interlock.audit.blobs import SqlBlobs
 from interlock.audit.rows import Finding
+from interlock.audit.run_blobs import RunBlobs
 from interlock.digest import digest_of, parse
-from interlock.errors import IntegrityError, InterlockError
+from interlock.errors import Erased, IntegrityError, InterlockError
 from interlock.events import (
     ApprovalRequested,
     CallDecided,
@@ -42,11 +43,11 @@ def digest_fields(event: Event) -> Iterator[tuple[str, str]]:
 
 
 class ContentCheck:
-    """Checks blobs, each digest once."""
+    """Checks blobs, each digest once. Of an erased run, none of its own may be left."""
 
-    def __init__(self, blobs: Blobs, findings: list[Finding]) -> None:
-        self._blobs = blobs
-        self._get = blobs.get_stored if isinstance(blobs, SqlBlobs) else blobs.get
+    def __init__(self, blobs: Blobs, findings: list[Finding], *, shared: Blobs, erased: bool = False) -> None:
+        self._blobs, self._shared, self._erased = blobs, shared, erased
+        self._get = blobs.get_stored if isinstance(blobs, SqlBlobs | RunBlobs) else blobs.get
         self._findings = findings
         self._known: dict[str, str] = {}
 
@@ -69,19 +70,32 @@ class ContentCheck:
         return self._known[key]
 
     def _look(self, digest: str) -> str:
-        if not self._blobs.has(digest):
-            return f"blob {digest} is absent"
+        if self._erased and not self._shared.has(digest):
+            return self._look_for_rest(digest)
         try:
             self._get(digest)
+        except Erased:
+            return f"blob {digest} cannot be read: the run's data key was erased, and no event says so"
         except IntegrityError:
+            if not self._blobs.has(digest):
+                return f"blob {digest} is absent"
             return f"blob {digest} was altered: its bytes have another digest"
         return ""
+
+    def _look_for_rest(self, digest: str) -> str:
+        try:
+            self._get(digest)
+        except (Erased, IntegrityError):
+            return ""
+        return f"blob {digest} can be read, although the run was erased: executors erase it again within a minute"
 
     def _look_inside(self, digest: str) -> str:
         try:
             tree = Tree.from_hashed(parse(self._get(digest)))
+        except Erased:
+            return ""
         except IntegrityError as error:
-            return error.reason
+            return "" if self._erased else error.reason
         except (InterlockError, ValidationError, KeyError, TypeError, ValueError):
             return f"blob {digest} is not a workspace tree"
         for path, entry in tree.files.items():
