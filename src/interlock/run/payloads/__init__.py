@@ -1,0 +1,7 @@
+"""What passes through Temporal, made unreadable to Temporal: compressed, sealed with the key of its run, kept
+elsewhere where it is large. One data converter for every client, worker and replayer."""
+
+from interlock.run.payloads.converter import data_converter
+from interlock.run.payloads.scope import SCHEDULE, bound_to, scope_of
+
+__all__ = ["SCHEDULE", "bound_to", "data_converter", "scope_of"]

@@ -1,0 +1,84 @@
+"""The one data converter of every client, worker and replayer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+from pydantic_core import to_json
+from temporalio.api.common.v1 import Payload
+from temporalio.contrib.pydantic import PydanticPayloadConverter
+from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
+from temporalio.exceptions import ApplicationError
+
+from interlock.run.payloads.codec import PlainCodec, RunCodec
+from interlock.run.payloads.keys import Vault
+from interlock.run.payloads.packing import LARGEST
+from interlock.run.payloads.refusal import RefusedPayloads
+from interlock.run.payloads.storage import external_storage
+
+if TYPE_CHECKING:
+    from interlock.settings import Settings
+
+
+class ValueConverter(PydanticPayloadConverter):
+    """Pydantic's JSON; says what is too large, and why a refused payload was refused."""
+
+    def __init__(self) -> None:
+        """Temporal makes one for each workflow."""
+        super().__init__()
+        self._set_converters(*self.converters.values(), RefusedPayloads())
+
+    def to_payloads(self, values: Sequence[Any]) -> list[Payload]:
+        """See base class.
+
+        Raises:
+            ApplicationError: one is larger than `LARGEST`; it names which, and trying again is no use.
+        """
+        payloads = super().to_payloads(values)
+        for value, payload in zip(values, payloads, strict=True):
+            if len(payload.data) > LARGEST:
+                raise ApplicationError(
+                    _too_large(value, len(payload.data)), type="InvalidInput", non_retryable=True
+                )
+        return payloads
+
+
+def data_converter(settings: Settings, *, scope: str = "") -> DataConverter:
+    """The converter of a project.
+
+    Args:
+        settings: where the keys and blobs are, and whether payloads are encrypted.
+        scope: for the client that writes a schedule, `schedule:NAME`; empty: the run that the SDK names.
+    """
+    return converter_of(vault_of(settings), encrypted=settings.payload_encryption, scope=scope)
+
+
+def vault_of(settings: Settings) -> Vault:
+    """The keys and blobs of a project."""
+    from interlock.audit import open_blobs
+
+    return Vault(lambda: open_blobs(settings))
+
+
+def converter_of(vault: Vault, *, encrypted: bool = True, scope: str = "") -> DataConverter:
+    """The converter over these keys and blobs."""
+    codec = RunCodec(vault, scope=scope, fixed=bool(scope)) if encrypted else PlainCodec(vault)
+    return DataConverter(
+        payload_converter_class=ValueConverter,
+        payload_codec=codec,
+        failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
+        external_storage=external_storage(vault),
+    )
+
+
+def _too_large(value: Any, size: int) -> str:
+    """Names the value, and the part of it that fills it."""
+    fields = dict(value) if isinstance(value, (BaseModel, dict)) else {}
+    largest = max(fields, key=lambda name: len(to_json(fields[name])), default=None)
+    most = f", most of it in {largest!r}" if largest is not None else ""
+    return (
+        f"a value of {size} bytes ({type(value).__name__}{most}) cannot travel through Temporal: the limit is "
+        f"{LARGEST}. Keep it in a file of the run's workspace and pass its name"
+    )
