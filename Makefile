@@ -31,6 +31,12 @@ fuzz: ## Ten minutes of hostile policy files, conditions and requests (MINUTES=1
 	@sh scripts/setup.sh check
 	@PYTHONPATH=tests $(BIN)/python -m policy.fuzz --minutes $(or $(MINUTES),10)
 
+.PHONY: chaos
+chaos: ## 300 runs, parts killed and broken as a printed seed says (SEED=, RUNS=, STORE=sqlite or postgres)
+	@sh scripts/setup.sh test
+	@$(BIN)/python -m pytest tests/chaos/test_schedule.py -q -p no:xdist --chaos-runs $(or $(RUNS),300) \
+		--chaos-seed $(or $(SEED),$(shell date +%s)) $(if $(STORE),--chaos-store $(STORE))
+
 .PHONY: dev
 dev: ## Temporal, executor and graph worker in the foreground, for this project
 	@sh scripts/setup.sh dev

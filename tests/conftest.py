@@ -19,6 +19,13 @@ def temporal_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield server.address
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("chaos", "tests/chaos/test_schedule.py")
+    group.addoption("--chaos-seed", type=int, default=1, help="what the schedules of faults are drawn from")
+    group.addoption("--chaos-runs", type=int, default=30, help="how many runs meet them")
+    group.addoption("--chaos-store", choices=("sqlite", "postgres"), help="only where ledger and blobs are there")
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
     return ByFile(config, log)
 

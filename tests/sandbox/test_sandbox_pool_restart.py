@@ -5,13 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import signal
-import subprocess
-import time
-from pathlib import Path
 
-import docker
 import pytest
+from support.engine import own_engine
 
 from interlock.errors import SandboxUnavailable
 from interlock.sandbox import Ahead, DockerDriver
@@ -21,74 +17,17 @@ from interlock.types import Profile
 pytestmark = pytest.mark.docker
 
 
-class Engine:
-    """A Docker engine of the test's own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.host = f"unix://{folder}/docker.sock"
-        self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        folder = self._folder
-        # In a network namespace of its own: an engine without a bridge deletes docker0, which is the machine's.
-        command = ["unshare", "--net", "dockerd", "--data-root", folder / "data", "--exec-root", folder / "exec"]
-        command += ["--host", self.host]
-        command += ["--pidfile", folder / "pid", "--bridge=none", "--iptables=false"]
-        command += [
-            "--containerd-namespace",
-            folder.name,
-            "--containerd-plugins-namespace",
-            f"{folder.name}-plugins",
-        ]
-        with (folder / "log").open("ab") as log:
-            self._process = subprocess.Popen([str(part) for part in command], stdout=log, stderr=log)
-        for _ in range(300):
-            if self._answers():
-                return
-            time.sleep(0.1)
-        raise AssertionError((folder / "log").read_text()[-2000:])
-
-    def _answers(self) -> bool:
-        try:
-            client = docker.APIClient(base_url=self.host, version="auto", timeout=5)
-        except docker.errors.DockerException:
-            return False
-        client.close()
-        return True
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.send_signal(signal.SIGTERM)
-            self._process.wait(60)
-            self._process = None
-
-    def take_image(self, image: str) -> None:
-        save = subprocess.Popen(["docker", "save", image], stdout=subprocess.PIPE)
-        subprocess.run(
-            ["docker", "-H", self.host, "load", "-q"], stdin=save.stdout, check=True, capture_output=True
-        )
-        assert save.wait() == 0
-
-
 @pytest.fixture
-def own_engine(image, monkeypatch):
+def second(image, monkeypatch):
     if os.getuid() or shutil.which("dockerd") is None:
         pytest.skip("needs root and dockerd")
-    folder = Path("/tmp") / f"interlock-engine-{os.getpid()}"  # short: it holds a socket
-    folder.mkdir(mode=0o700)
-    engine = Engine(folder)
-    try:
-        engine.start()
+    with own_engine() as engine:
         engine.take_image(image)
         monkeypatch.setenv("DOCKER_HOST", engine.host)
         yield engine
-    finally:
-        engine.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
-async def test_warm_starts_survive_a_restart_of_the_engine(own_engine, settings, image, blobs, make_call):
+async def test_warm_starts_survive_a_restart_of_the_engine(second, settings, image, blobs, make_call):
     driver = DockerDriver(Settings(root=settings.root, sandbox_reap_s=1))
     await driver.prepare([Ahead(Profile(name="default", time_s=60, memory_mib=128, warm_min=2), image)])
 
@@ -111,7 +50,7 @@ async def test_warm_starts_survive_a_restart_of_the_engine(own_engine, settings,
     await asyncio.sleep(1)
     await ready()
 
-    await asyncio.to_thread(own_engine.stop)
+    await asyncio.to_thread(second.stop)
     assert (await asyncio.wait_for(in_hand, 30)).status == "killed"
     with pytest.raises(SandboxUnavailable) as caught:
         await driver.run(call(), blobs)
@@ -124,7 +63,7 @@ async def test_warm_starts_survive_a_restart_of_the_engine(own_engine, settings,
     assert (report.pools[0].waiting, report.leased) == (0, 0)
     assert report.pools[0].error
 
-    await asyncio.to_thread(own_engine.start)
+    await asyncio.to_thread(second.start)
     first = await driver.run(call(), blobs)
     assert (first.status, first.value) == ("ok", b"1")
     assert (await ready()).error == ""

@@ -34,7 +34,31 @@ class PostgresServer:
     """A running server; its superuser is `postgres`."""
 
     port: int
+    folder: Path
+    account: dict[str, Any]
+    """As whom it runs."""
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
+    _process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        settings = (
+            *_FAST,
+            f"port={self.port}",
+            "listen_addresses=127.0.0.1",
+            f"unix_socket_directories={self.folder}",
+        )
+        command = [_binary("postgres"), "-D", str(self.folder / "data"), *(f"-c{setting}" for setting in settings)]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, **self.account)
+        _wait(self)
+
+    def stop(self) -> None:
+        """At once, without writing out anything: every connection breaks, and the next start recovers."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGQUIT)
+            self._process.wait(30)
+            self._process = None
 
     def url(self, database: str = "postgres") -> str:
         """SQLAlchemy URL of a database."""
@@ -73,23 +97,12 @@ def start_postgres() -> Iterator[PostgresServer]:
         shutil.chown(folder, "postgres", "postgres")
     try:
         _initialise(folder, account)
-        server = PostgresServer(_free_port())
-        settings = (
-            *_FAST,
-            f"port={server.port}",
-            "listen_addresses=127.0.0.1",
-            f"unix_socket_directories={folder}",
-        )
-        command = [_binary("postgres"), "-D", str(folder / "data"), *(f"-c{setting}" for setting in settings)]
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, **account)
+        server = PostgresServer(_free_port(), folder, account)
         try:
-            _wait(server)
+            server.start()
             yield server
         finally:
-            # At once, without writing out what is deleted next.
-            process.send_signal(signal.SIGQUIT)
-            process.wait(30)
+            server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -12,7 +12,8 @@ ONE_BY_ONE = (
     "tests/sandbox/test_sandbox_lifecycle.py",
     "tests/sandbox/test_sandbox_survival.py",
     "tests/sandbox/test_socket_proxy.py",
-    "tests/chaos/",
+    "tests/chaos/test_killed.py",
+    "tests/chaos/test_shutdown.py",
 )
 """They leave containers of dead executors, or remove all that are on the machine: never two of them at once."""
 QUICK = ("tests/approval/", "tests/ground/", "tests/policy/", "tests/project/", "tests/setup/")
