@@ -77,6 +77,8 @@ def _tool(name: str, parameters: dict[str, Any]) -> ToolEntry:
 class BareRun:
     """Drives one graph and is its gate: each tool answers its own name, each question what the test says."""
 
+    draining = False
+
     def __init__(self) -> None:
         self._answers: dict[str, Any] = {}
         self._seen: dict[str, list[Any]] = {"replies": [], "calls": [], "questions": []}
@@ -95,12 +97,12 @@ class BareRun:
         if len(self._seen["replies"]) > MAX_REPLIES:
             raise Refused("max_steps")
 
-    async def call(self, agent: str, calls: Sequence[ProposedCall]) -> list[CallResult]:
+    async def call(self, agent: str, calls: Sequence[ProposedCall], *, place: str) -> list[CallResult]:
         self._seen["calls"] += [call.model_dump(mode="json") for call in calls]
         results = [_result(call) for call in calls if call.tool != "silent"]
         return list(reversed(results))
 
-    async def ask(self, agent: str, question: JsonValue) -> JsonValue:
+    async def ask(self, agent: str, question: JsonValue, *, place: str) -> JsonValue:
         # A timer, so that the run is replayed while the question is open.
         await workflow.sleep(timedelta(milliseconds=1))
         self._seen["questions"].append(question)

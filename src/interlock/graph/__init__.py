@@ -3,13 +3,14 @@
 from interlock.graph.chat import chat_model, system_prompt
 from interlock.graph.draw import mermaid
 from interlock.graph.drive import drive
-from interlock.graph.gate import GATE, CallResult, Gate, ModelReply, ProposedCall
+from interlock.graph.gate import GATE, CallResult, Drained, Gate, ModelReply, ProposedCall
 from interlock.graph.governed import governed_tools
 from interlock.graph.models import model_name, resolve_model
 from interlock.graph.playbook import read_playbook
 from interlock.graph.registry import ACTIVITIES, register
 from interlock.graph.services import Services, configure, services
 from interlock.graph.smoke import smoke
+from interlock.graph.stopped import Stopped
 from interlock.graph.task import AgentOutcome, AgentTask
 
 __all__ = [
@@ -18,10 +19,12 @@ __all__ = [
     "AgentOutcome",
     "AgentTask",
     "CallResult",
+    "Drained",
     "Gate",
     "ModelReply",
     "ProposedCall",
     "Services",
+    "Stopped",
     "chat_model",
     "configure",
     "drive",

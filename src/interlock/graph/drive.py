@@ -9,22 +9,25 @@ from typing import Any, Final
 
 from langchain_core.messages import BaseMessage, HumanMessage, convert_to_messages
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.memory import InMemorySaver
-from langgraph.types import Command, Interrupt
+from langgraph.types import Command
 from pydantic import JsonValue
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import is_cancelled_exception
 from temporalio.langgraph._task_cache import set_task_cache
 
-from interlock.errors import InterlockError, InvalidInput
+from interlock.errors import InvalidInput
+from interlock.graph.carried import pack, unpack
 from interlock.graph.conclude import Concluded, Ending, by_activity
 from interlock.graph.context import metadata_of
-from interlock.graph.gate import GATE, Gate
-from interlock.graph.loop import LoopState, task_text
+from interlock.graph.gate import GATE, Drained, Gate
+from interlock.graph.loop import LoopState
 from interlock.graph.messages import dump
 from interlock.graph.prepare import Graph
 from interlock.graph.progress import PROGRESS, Progress
-from interlock.graph.questions import answer_to
+from interlock.graph.saver import StateSaver, StateSerde
+from interlock.graph.stopped import Stopped
 from interlock.graph.task import AgentOutcome, AgentTask
+from interlock.graph.turn import task_text
+from interlock.graph.words import words_of
 
 __all__ = ["AgentOutcome", "AgentTask", "drive"]
 
@@ -33,7 +36,14 @@ MAX_NODES: Final = 10_000
 Conclude = Callable[[Ending], Awaitable[Concluded]]
 
 
-async def drive(builder: Graph, task: AgentTask, gate: Gate, *, conclude: Conclude = by_activity) -> AgentOutcome:
+async def drive(
+    builder: Graph,
+    task: AgentTask,
+    gate: Gate,
+    *,
+    state: JsonValue = None,
+    conclude: Conclude = by_activity,
+) -> AgentOutcome:
     """Run an agent's graph to its end.
 
     Whatever a node raises ends the agent, not the workflow: the outcome says what it was. Only cancellation
@@ -43,20 +53,26 @@ async def drive(builder: Graph, task: AgentTask, gate: Gate, *, conclude: Conclu
         builder: from `register`, as the plugin gives it: `temporalio.langgraph.graph(task.agent)`.
         task: what the agent is to do.
         gate: what governs the run.
+        state: of a `Stopped` that an earlier execution of the run's workflow got; None: from the start.
         conclude: how the end of a graph of one's own is stored.
+
+    Raises:
+        Stopped: the run drains. Nodes that have ended do not run again when the graph goes on.
     """
-    progress = Progress(task.agent, gate)
+    progress, saver = _begun(builder, task, gate, state)
     tokens = GATE.set(gate), PROGRESS.set(progress)
     # The plugin would answer a node that is asked the same twice from memory, without running it.
     set_task_cache(None)
     try:
-        state = await _run(builder, task, progress)
-        return await _completed(builder, task, progress, state, conclude)
+        final = await _run(builder, task, progress, saver, resumed=state is not None)
+        return await _completed(builder, task, progress, final, conclude)
+    except Stopped:
+        raise
     except Exception as error:
         if is_cancelled_exception(error):
             raise
         head, steps = progress.head, progress.steps
-        return AgentOutcome(status="failed", transcript=head, detail=_words(error), steps=steps)
+        return AgentOutcome(status="failed", transcript=head, detail=words_of(error), steps=steps)
     finally:
         # A run that is dropped from a worker's cache is torn down in another context than it began in.
         with contextlib.suppress(ValueError):
@@ -64,35 +80,49 @@ async def drive(builder: Graph, task: AgentTask, gate: Gate, *, conclude: Conclu
             PROGRESS.reset(tokens[1])
 
 
-async def _run(builder: Graph, task: AgentTask, progress: Progress) -> dict[str, Any]:
+def _begun(builder: Graph, task: AgentTask, gate: Gate, state: JsonValue) -> tuple[Progress, StateSaver]:
+    if state is None:
+        return Progress(task.agent, gate), StateSaver(serde=StateSerde(builder))
+    return unpack(state, builder, task, gate)
+
+
+async def _run(
+    builder: Graph, task: AgentTask, progress: Progress, saver: StateSaver, *, resumed: bool
+) -> dict[str, Any]:
     """The graph's final state."""
-    compiled = builder.compile(checkpointer=InMemorySaver())
+    compiled = builder.compile(checkpointer=saver)
     config: RunnableConfig = {
         "configurable": {"thread_id": task.run},
         "metadata": metadata_of(task),
         "recursion_limit": MAX_NODES,
     }
-    value: Any = initial_state(builder, task)
+    value: Any = None if resumed else initial_state(builder, task)
     while True:
         await compiled.ainvoke(value, config, durability="exit")
+        if progress.stopped:
+            raise Stopped(pack(progress, saver, task.run))
         if progress.failure:
             raise progress.failure
-        snapshot = await compiled.aget_state(config)
-        # In the order of the tasks, which is the same at every replay; LangGraph's own list comes from a set.
-        open_questions = [interrupt for part in snapshot.tasks for interrupt in part.interrupts]
-        if not open_questions:
-            return dict(snapshot.values)
-        value = Command(resume=await _answers(open_questions, progress))
+        if not progress.questions:
+            return dict((await compiled.aget_state(config)).values)
+        try:
+            value = Command(resume=await _answers(progress))
+        except Drained as stop:
+            raise Stopped(pack(progress, saver, task.run)) from stop
 
 
-async def _answers(interrupts: list[Interrupt[Any]], progress: Progress) -> dict[str, JsonValue]:
+async def _answers(progress: Progress) -> dict[str, JsonValue]:
     """Ask all at once; the answers by the interrupts' ids."""
-    asked = [answer_to(interrupt, progress.agent, progress.gate) for interrupt in interrupts]
-    answers = await asyncio.gather(*asked, return_exceptions=True)
-    for answer in answers:
-        if isinstance(answer, BaseException):
-            raise answer
-    return {i.id: answer for i, answer in zip(interrupts, answers, strict=True)}  # type: ignore[misc]
+    questions = [question for _, question in sorted(progress.questions.items())]
+    asked = [question.put(progress.agent, progress.gate) for question in questions]
+    for error in await asyncio.gather(*asked, return_exceptions=True):
+        if error is not None:
+            raise error
+    for question in questions:
+        if question.failure is not None:
+            raise question.failure
+    progress.questions.clear()
+    return {question.interrupt.id: question.answer for question in questions}
 
 
 def initial_state(builder: Graph, task: AgentTask) -> dict[str, Any]:
@@ -139,12 +169,3 @@ async def _completed(
         concluded = await conclude(ending)
         result, head = concluded.result, concluded.transcript
     return AgentOutcome(status="completed", result=result, transcript=head, steps=progress.steps)
-
-
-def _words(error: Exception) -> str:
-    cause: BaseException | None = error.cause if isinstance(error, ActivityError) else error
-    if isinstance(cause, ApplicationError):
-        return cause.message
-    if isinstance(cause, InterlockError):
-        return str(cause)
-    return f"{type(cause or error).__name__}: {cause or error}"

@@ -6,8 +6,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage
+from langgraph.config import get_config
 
 from interlock.errors import InvalidInput
+from interlock.graph.place import place_of
 from interlock.graph.prepare import PLACE
 from interlock.graph.progress import PROGRESS
 from interlock.graph.proposals import proposals, with_call_ids
@@ -28,8 +30,8 @@ def governed_tools(messages: str = "messages") -> Callable[[Any], Awaitable[dict
         reply = _last_reply(state[messages] if isinstance(state, dict) else getattr(state, messages))
         named = with_call_ids(reply, f"call_{(reply.id or 'reply')[-8:]}")
         calls = proposals(named, {}, lambda arguments: arguments)
-        progress = PROGRESS.get()
-        results = answered(calls, await progress.gate.call(progress.agent, calls)) if calls else []
+        place = place_of(get_config())
+        results = answered(calls, await PROGRESS.get().call(calls, place)) if calls else []
         answers: list[BaseMessage] = [message_of(result) for result in results]
         return {messages: answers if named is reply else [named, *answers]}
 

@@ -1,4 +1,4 @@
-"""The standard loop: a model node that runs as an activity, and a node in the workflow that acts.
+"""The standard loop: a node whose activity asks the model, and a node that acts. Both run in the workflow.
 
 Its state is a few references. Messages, arguments and outputs are blobs, so that what a step writes into
 Temporal's history is the same at the first step and at the thousandth.
@@ -6,28 +6,22 @@ Temporal's history is the same at the first step and at the thousandth.
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, Final, TypedDict
 
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+from langgraph.config import get_config
 from langgraph.graph import END, START, StateGraph
 
-from interlock.digest import canonical
-from interlock.errors import InvalidInput
-from interlock.graph.binding import Binding
-from interlock.graph.context import current
+from interlock.graph.context import AGENT, MANIFEST
 from interlock.graph.gate import CallResult, ProposedCall
+from interlock.graph.place import place_of
 from interlock.graph.prepare import PLACE, Graph
 from interlock.graph.progress import PROGRESS
-from interlock.graph.record import record
-from interlock.graph.reply import UnreadableReply, ask_model, keep_reply
-from interlock.graph.results import answered, message_of
-from interlock.graph.transcript import append, load
+from interlock.graph.record import Recorded
+from interlock.graph.results import answered
+from interlock.graph.turn import Turn, put
 
 MODEL: Final = "model"
 ACT: Final = "act"
-TRIES: Final = 3
-"""How often a model may answer what cannot be read before its agent fails."""
 
 
 class LoopState(TypedDict, total=False):
@@ -48,7 +42,7 @@ class LoopState(TypedDict, total=False):
 def standard_loop() -> Graph:
     """The graph of an agent that brings none of its own."""
     builder: Graph = StateGraph(LoopState)
-    builder.add_node(MODEL, model, metadata={"execute_in": "activity"})
+    builder.add_node(MODEL, model)
     builder.add_node(ACT, act)
     builder.add_edge(START, MODEL)
     builder.add_conditional_edges(MODEL, next_node, [ACT, END])
@@ -62,56 +56,30 @@ def next_node(state: LoopState) -> str:
 
 
 async def model(state: LoopState) -> LoopState:
-    """Ask the model once."""
-    binding = current()
-    before, seen = await asyncio.to_thread(_seen, binding, state)
-    before, reply = await _readable(binding, before, seen)
-    answer = await asyncio.to_thread(keep_reply, binding, before, reply)
-    record(before, answer)
+    """Ask the model once. Runs in the workflow; the question is put by an activity."""
+    metadata = get_config()["metadata"]
+    turn = Turn(
+        agent=metadata[AGENT],
+        manifest=metadata[MANIFEST],
+        task=state.get("task"),
+        head=state.get("head", ""),
+        results=tuple(CallResult.model_validate(result) for result in state.get("results", ())),
+    )
+    answer = await put(turn)
+    await PROGRESS.get().report([Recorded(before=turn.head, reply=answer)])
     calls = [call.model_dump(mode="json") for call in answer.calls]
     return {"task": None, "head": answer.head, "calls": calls, "results": [], "result": answer.final}
+
+
+setattr(model, PLACE, "workflow")
 
 
 async def act(state: LoopState) -> LoopState:
     """Take the calls to the gate. Runs in the workflow."""
     progress = PROGRESS.get()
     calls = tuple(ProposedCall.model_validate(call) for call in state["calls"])
-    results = answered(calls, await progress.gate.call(progress.agent, calls))
+    results = answered(calls, await progress.call(calls, place_of(get_config())))
     return {"calls": [], "results": [result.model_dump(mode="json") for result in results]}
 
 
 setattr(act, PLACE, "workflow")
-
-
-async def _readable(binding: Binding, before: str, seen: list[BaseMessage]) -> tuple[str, AIMessage]:
-    """Ask until the reply can be read; the head that the model then saw, and its reply."""
-    prompt, problem = SystemMessage(binding.prompt), ""
-    for _ in range(TRIES):
-        try:
-            return before, await ask_model(binding, [prompt, *seen])
-        except UnreadableReply as error:
-            problem = error.reason
-            noted = [AIMessage("[a reply that could not be read]"), HumanMessage(problem)]
-            before = await asyncio.to_thread(append, binding.services.blobs, before, noted)
-            seen = [*seen, *noted]
-    raise InvalidInput(f"{TRIES} replies in a row could not be read: {problem}")
-
-
-def _seen(binding: Binding, state: LoopState) -> tuple[str, list[BaseMessage]]:
-    """Add what is new to the transcript; the head, and every message up to it."""
-    head, new = state.get("head", ""), _new_messages(state)
-    reader = binding.services.reader
-    if new:
-        head = append(binding.services.blobs, head, new)
-    return head, load(head, reader.link, reader.read)
-
-
-def _new_messages(state: LoopState) -> list[BaseMessage]:
-    if not state.get("head"):
-        return [HumanMessage(task_text(state.get("task")))]
-    return [message_of(CallResult.model_validate(result)) for result in state.get("results", ())]
-
-
-def task_text(task: Any) -> str:
-    """The task as the model reads it: text as it is, an object as JSON."""
-    return task if isinstance(task, str) else canonical(task).decode()

@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from langchain_core.messages import BaseMessage, message_to_dict, messages_from_dict
-from langgraph.types import Command, Overwrite, Send
+from langgraph.types import Command, Interrupt, Overwrite, Send
 from pydantic import BaseModel
 
 from interlock.errors import InvalidInput
@@ -71,6 +71,8 @@ def _dump_object(value: Any, change: Change | None, path: str) -> Any:
         return {"$command": dump(parts, change, path)}
     if isinstance(value, Overwrite):
         return {"$overwrite": dump(value.value, change, path)}
+    if isinstance(value, Interrupt):
+        return {"$interrupt": dump([value.value, value.id, value.response_schema], change, path)}
     if isinstance(value, datetime):
         return {"$datetime": value.isoformat()}
     if isinstance(value, (Decimal, UUID)):
@@ -137,6 +139,7 @@ _SIMPLE: Mapping[str, Callable[[Any], Any]] = {
     "$send": lambda parts: Send(parts[0], parts[1]),
     "$command": lambda parts: Command(**parts),
     "$overwrite": Overwrite,
+    "$interrupt": lambda parts: Interrupt(parts[0], parts[1], response_schema=parts[2]),
     "$decimal": Decimal,
     "$datetime": datetime.fromisoformat,
     "$uuid": UUID,

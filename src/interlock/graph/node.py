@@ -19,13 +19,16 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph._internal._constants import CONFIG_KEY_RUNTIME, CONFIG_KEY_SCRATCHPAD, CONFIG_KEY_SEND, RESUME
 from langgraph._internal._runnable import RunnableCallable
 from langgraph.config import get_config
-from langgraph.errors import GraphInterrupt
+from langgraph.errors import GraphBubbleUp, GraphInterrupt
 from langgraph.types import Interrupt
 from temporalio.exceptions import is_cancelled_exception
 
 from interlock.graph.failures import explained
+from interlock.graph.gate import Drained
 from interlock.graph.messages import Types, dump, revive
+from interlock.graph.place import place_of
 from interlock.graph.progress import PROGRESS
+from interlock.graph.questions import Question
 from interlock.graph.record import Recorded, recording
 from interlock.graph.results import by_reference, filled
 from interlock.graph.services import services
@@ -77,34 +80,53 @@ class GraphNode(RunnableCallable):
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
         """Run the node; in the workflow, or in the trial run that stands for it."""
         assert config is not None
-        progress = PROGRESS.get()
-        if progress.failures:
-            raise GraphInterrupt(())
+        progress, place, answers = PROGRESS.get(), place_of(config), _answers(config)
+        if place in progress.questions:
+            _keep(config, answers)
+        progress.enter(place, answers)
         try:
-            if self.place == "workflow":
-                return await super().ainvoke(input, config, **kwargs)
-            return await self._through_activity(input, config, kwargs)
-        except GraphInterrupt:
+            result = await self._through(input, config, kwargs)
+        except (GraphBubbleUp, Drained) as stop:
+            if place in progress.stopped or isinstance(stop, Drained):
+                progress.stop(place, answers)
+            if isinstance(stop, GraphInterrupt) and stop.args[0]:
+                progress.questions[place] = Question(stop.args[0][0], f"{place}|ask{len(answers)}")
             raise
         except Exception as error:
             if is_cancelled_exception(error):
                 raise
             # Raising would make LangGraph cancel the siblings in the order of a set, which differs at replay.
-            progress.failures.append((_place(config), error))
+            progress.failures.append((place, error))
             raise GraphInterrupt(()) from error
+        if place in progress.stopped:  # and the node went on as if nothing were
+            progress.stop(place, answers)
+        progress.leave(place)
+        return result
 
-    async def _through_activity(self, state: Any, config: RunnableConfig, kwargs: dict[str, Any]) -> Any:
-        configurable = config["configurable"]
-        if answers := list(configurable[CONFIG_KEY_SCRATCHPAD].resume):
-            # An activity cannot keep the answers it was given; a second interrupt() in it would lose the first.
-            configurable[CONFIG_KEY_SEND]([(RESUME, answers)])
+    async def _through(self, state: Any, config: RunnableConfig, kwargs: dict[str, Any]) -> Any:
+        if self.place == "workflow":
+            return await super().ainvoke(state, config, **kwargs)
+        _keep(config, _answers(config))
         reply = await super().ainvoke(dump(state), config, **kwargs)
         await PROGRESS.get().report([Recorded.model_validate(item) for item in reply["replies"]])
         if reply["interrupts"]:
-            namespace = configurable["checkpoint_ns"]
+            namespace = config["configurable"]["checkpoint_ns"]
             # Ids are made anew here: those of the activity belong to the run that is now replayed.
             raise GraphInterrupt(tuple(_interrupt(item, namespace) for item in reply["interrupts"]))
         return revive(reply["result"], self.work.types)
+
+
+def _answers(config: RunnableConfig) -> list[Any]:
+    """What the node's questions were answered so far. The list that LangGraph will give the node."""
+    answers: list[Any] = config["configurable"][CONFIG_KEY_SCRATCHPAD].resume
+    return answers
+
+
+def _keep(config: RunnableConfig, answers: list[Any]) -> None:
+    """Keep them for when the node asks again, which LangGraph does only of answers that it saw being read: not of
+    those that an activity read."""
+    if answers:
+        config["configurable"][CONFIG_KEY_SEND]([(RESUME, list(answers))])
 
 
 def _interrupt(item: Mapping[str, Any], namespace: str) -> Interrupt[Any]:
@@ -151,7 +173,7 @@ def _outgoing(message: BaseMessage) -> BaseMessage:
 def _workflow_body(work: Work) -> Callable[..., Any]:
     async def body(state: Any) -> Any:
         result = await work.run(state, thread=False)
-        numbered = _Numbered(f"{work.where}@{_place(get_config())}")
+        numbered = _Numbered(f"{work.where}@{place_of(get_config())}")
         return revive(dump(result, numbered), work.types)
 
     return body
@@ -169,9 +191,3 @@ class _Numbered:
         self.count += 1
         text = sha256(f"{self.seed}#{self.count}".encode()).hexdigest()[:32]
         return message.model_copy(update={"id": text})
-
-
-def _place(config: RunnableConfig) -> str:
-    """Where in its run a graph is: step and path of the task."""
-    metadata = config.get("metadata", {})
-    return f"{metadata.get('langgraph_step', 0):08}{metadata.get('langgraph_path', ())!r}"

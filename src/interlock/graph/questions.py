@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -11,11 +12,63 @@ from langchain_core.messages import BaseMessage
 from langgraph.types import Interrupt
 from pydantic import JsonValue
 from referencing import Registry
+from temporalio.exceptions import is_cancelled_exception
 
 from interlock.digest import parse
 from interlock.errors import InvalidInput
-from interlock.graph.gate import Gate
+from interlock.graph.gate import Drained, Gate
 from interlock.graph.messages import dump
+
+
+@dataclass
+class Question:
+    """An interrupt that waits for its answer."""
+
+    interrupt: Interrupt[Any]
+    place: str
+    """Its node's place, and which question of the node it is."""
+    rounds: int = 0
+    """How many answers did not fit."""
+    problem: str = ""
+    """Why the last of them did not."""
+    settled: bool = False
+    answer: JsonValue = None
+    failure: Exception | None = None
+    """Why there will be no answer."""
+
+    async def put(self, agent: str, gate: Gate) -> None:
+        """Ask until the answer fits what the graph expects, or there will be none.
+
+        Raises:
+            Drained: the run goes on in a new execution; put it again there.
+            CancelledError: the run is being cancelled.
+        """
+        if self.settled:
+            return
+        try:
+            self.answer = await self._answer(agent, gate)
+        except Exception as error:
+            if isinstance(error, Drained) or is_cancelled_exception(error):
+                raise
+            self.failure = error
+        self.settled = True
+
+    async def _answer(self, agent: str, gate: Gate) -> JsonValue:
+        schema = self.interrupt.response_schema
+        if not isinstance(schema, dict):
+            return await gate.ask(agent, question_of(self.interrupt), place=self._place)
+        asked: dict[str, JsonValue] = {"question": question_of(self.interrupt), "answer_schema": _shown(schema)}
+        while True:
+            said = {"problem": f"The answer {self.problem}"} if self.problem else {}
+            answer = _read(await gate.ask(agent, {**asked, **said}, place=self._place), schema)
+            self.problem = _problem(answer, schema)
+            if not self.problem:
+                return answer
+            self.rounds += 1
+
+    @property
+    def _place(self) -> str:
+        return f"{self.place}.{self.rounds}"
 
 
 def question_of(interrupt: Interrupt[Any]) -> JsonValue:
@@ -35,21 +88,6 @@ def _shown(value: Any) -> JsonValue:
     if value is None or isinstance(value, (str, bool, int)):
         return value
     return _shown(dump(value, path="interrupt"))
-
-
-async def answer_to(interrupt: Interrupt[Any], agent: str, gate: Gate) -> JsonValue:
-    """Ask until the answer fits what the graph expects."""
-    question = question_of(interrupt)
-    schema = interrupt.response_schema
-    if not isinstance(schema, dict):
-        return await gate.ask(agent, question)
-    asked: dict[str, JsonValue] = {"question": question, "answer_schema": _shown(schema)}
-    while True:
-        answer = _read(await gate.ask(agent, asked), schema)
-        problem = _problem(answer, schema)
-        if not problem:
-            return answer
-        asked = {**asked, "problem": f"The answer {problem}"}
 
 
 def _read(answer: JsonValue, schema: dict[str, Any]) -> JsonValue:

@@ -6,7 +6,7 @@ a node reads it, which is in an activity, the text is filled in.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 from langchain_core.messages import BaseMessage, ToolMessage
@@ -77,7 +77,7 @@ def shortened(text: str, digest: Digest) -> str:
     return text[:half] + note + text[-half:]
 
 
-def answered(calls: tuple[ProposedCall, ...], results: list[CallResult]) -> list[CallResult]:
+def answered(calls: tuple[ProposedCall, ...], results: Sequence[CallResult]) -> list[CallResult]:
     """One result for each call, in the order of the calls, matched by id.
 
     A call without a result gets an error: a model must get an answer to each of its calls, or its provider

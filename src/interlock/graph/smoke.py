@@ -109,6 +109,8 @@ class _Gate:
         self.replies = 0
         self.asked = False
 
+    draining = False
+
     @property
     def exhausted(self) -> bool:
         return self.replies > MAX_REPLIES
@@ -118,13 +120,13 @@ class _Gate:
         if self.exhausted:
             raise Refused(f"the model was asked more than {MAX_REPLIES} times and the graph did not end")
 
-    async def call(self, agent: str, calls: Sequence[ProposedCall]) -> list[CallResult]:
+    async def call(self, agent: str, calls: Sequence[ProposedCall], *, place: str) -> list[CallResult]:
         return [
             CallResult(model_call_id=call.model_call_id, tool=call.tool, status="ok", text="a trial result")
             for call in calls
         ]
 
-    async def ask(self, agent: str, question: JsonValue) -> JsonValue:
+    async def ask(self, agent: str, question: JsonValue, *, place: str) -> JsonValue:
         self.asked = True
         return "yes"
 
