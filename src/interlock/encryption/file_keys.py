@@ -40,7 +40,10 @@ def add_version(folder: Path) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         version = max(_versions(folder), default=0) + 1
         key = folder / f"{version}.key"
-        _write_new(key, written(secrets.token_bytes(KEY_BYTES)))
+        # Under its name once it is whole: others read the folder at any moment.
+        unfinished = _written(folder / f".{key.name}.{os.getpid()}", written(secrets.token_bytes(KEY_BYTES)))
+        os.link(unfinished, key)
+        unfinished.unlink()
         return [key, _name_current(folder, version)]
     except OSError as error:
         raise InvalidInput(f"data keys: {folder} cannot be written: {error.strerror}") from error
@@ -48,10 +51,7 @@ def add_version(folder: Path) -> list[Path]:
 
 def _name_current(folder: Path, version: int) -> Path:
     """Replaced in one step: a reader sees the old version or the new one."""
-    following = folder / f".{CURRENT}.{os.getpid()}"
-    following.unlink(missing_ok=True)
-    _write_new(following, str(version))
-    return following.replace(folder / CURRENT)
+    return _written(folder / f".{CURRENT}.{os.getpid()}", str(version)).replace(folder / CURRENT)
 
 
 class FileKeys:
@@ -117,6 +117,8 @@ def _state(folder: Path) -> tuple[int, ...]:
     return folder.stat().st_mtime_ns, (folder / CURRENT).stat().st_mtime_ns
 
 
-def _write_new(path: Path, text: str) -> None:
+def _written(path: Path, text: str) -> Path:
+    path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(f"{text}\n")
+    return path
