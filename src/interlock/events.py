@@ -97,7 +97,7 @@ class ModelResponded(EventBase):
     agent: SubjectName
     model: str
     before: OptionalDigest
-    """Transcript head the model saw."""
+    """Head of its transcript before: that of its last reply, or empty. What it saw since is kept with the reply."""
     after: Digest
     """Transcript head with its reply."""
     calls: int = Field(ge=0)

@@ -57,9 +57,9 @@ async def test_transcript_links_every_message(drive_graph: Any) -> None:
     assert said[0].text == '{"issue":7,"text":"ü"}'
     assert (said[2].text, said[3].text, ran.text) == ("look answered", "done", "done")
     first, second = ran.seen["replies"]
-    assert parse(ran.blobs.get(first["before"]))["prev"] == ""
-    assert parse(ran.blobs.get(first["head"]))["prev"] == first["before"]
-    assert parse(ran.blobs.get(second["before"]))["prev"] == first["head"]
+    assert (first["before"], second["before"]) == ("", first["head"])
+    assert parse(ran.blobs.get(first["head"]))["prev"] == ""
+    assert parse(ran.blobs.get(second["head"]))["prev"] == first["head"]
     assert second["head"] == ran.outcome.transcript
 
 
@@ -81,7 +81,7 @@ async def test_scripted_model_reads_how_calls_went(drive_graph: Any) -> None:
     ]
     ran = await drive_graph(FIXER, playbook=playbook)
     assert ran.text == "stopping"
-    assert [call["error"] != "" for call in ran.seen["calls"]] == [False, True]
+    assert ["error" in call for call in ran.seen["calls"]] == [False, True]
 
 
 async def test_exhausted_playbook_says_so(drive_graph: Any) -> None:

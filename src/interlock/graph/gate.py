@@ -12,7 +12,7 @@ from typing import Final, Literal, Protocol
 
 from pydantic import Field, JsonValue
 
-from interlock.types.closed import Closed
+from interlock.types.closed import Slim
 from interlock.types.names import Digest, OptionalDigest
 
 ResultStatus = Literal["ok", "error", "refused", "unknown"]
@@ -20,7 +20,7 @@ ResultStatus = Literal["ok", "error", "refused", "unknown"]
 the text says why. unknown: it may have had its effect, and a person took no decision that settles it."""
 
 
-class ProposedCall(Closed):
+class ProposedCall(Slim):
     """A call as the model wrote it: unchecked, not normalised, perhaps malformed."""
 
     model_call_id: str
@@ -34,7 +34,7 @@ class ProposedCall(Closed):
     not run; the model reads the error as its result."""
 
 
-class CallResult(Closed):
+class CallResult(Slim):
     """What came of one proposed call."""
 
     model_call_id: str
@@ -46,7 +46,7 @@ class CallResult(Closed):
     """Refusals and errors, which have no blob; beside an output: a note that the model reads before it."""
 
 
-class ModelReply(Closed):
+class ModelReply(Slim):
     """One answer of a model, by reference."""
 
     head: Digest
@@ -77,7 +77,7 @@ class Gate(Protocol):
 
         Args:
             agent: name of the agent, without `agent:`.
-            before: transcript head that the model saw; empty for none.
+            before: head of its transcript before the reply; empty for none.
             reply: what it answered.
 
         Raises:

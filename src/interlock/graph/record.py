@@ -13,13 +13,13 @@ from typing import Final
 
 from interlock.errors import InterlockError
 from interlock.graph.gate import ModelReply
-from interlock.types.closed import Closed
+from interlock.types.closed import Slim
 
 
-class Recorded(Closed):
-    """One reply, and the transcript head that the model saw."""
+class Recorded(Slim):
+    """One reply, and the head of the transcript before it."""
 
-    before: str
+    before: str = ""
     reply: ModelReply
 
 

@@ -12,8 +12,9 @@ from interlock.errors import InvalidInput, ProjectError
 from interlock.graph.conclude import conclude
 from interlock.graph.loop import standard_loop
 from interlock.graph.prepare import Graph, prepared
+from interlock.graph.turn import take_turn
 
-ACTIVITIES: Final[list[Any]] = [conclude]
+ACTIVITIES: Final[list[Any]] = [conclude, take_turn]
 """Activities that a graph worker registers besides those of the plugin."""
 
 

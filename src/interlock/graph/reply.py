@@ -44,20 +44,21 @@ async def ask_model(binding: Binding, messages: Sequence[BaseMessage]) -> AIMess
     return reply
 
 
-def keep_reply(binding: Binding, before: str, reply: AIMessage) -> ModelReply:
+def keep_reply(binding: Binding, before: str, reply: AIMessage, new: Sequence[BaseMessage] = ()) -> ModelReply:
     """Store the reply, its arguments and, if it has no calls, its text.
 
     Args:
         binding: the agent.
-        before: transcript head that the model saw.
+        before: head of the transcript before it.
         reply: what it answered.
+        new: what the model saw beyond that; it is stored with the reply.
     """
     blobs = binding.services.blobs
     reply = with_call_ids(reply, f"call_{before[-8:]}")
     calls = proposals(reply, binding.schemas, lambda arguments: blobs.put(canonical(arguments)))
     usage = reply.usage_metadata
     return ModelReply(
-        head=append(blobs, before, [reply]),
+        head=append(blobs, before, [*new, reply]),
         calls=calls,
         final="" if calls else blobs.put(str(reply.text).encode("utf-8", "replace")),
         input_tokens=usage["input_tokens"] if usage else 0,

@@ -54,15 +54,21 @@ def read_link(data: bytes) -> Link:
     return value["prev"], tuple(messages_from_dict(messages))
 
 
-def load(head: str, link: Callable[[Digest], Link], read: Callable[[Digest], bytes]) -> list[BaseMessage]:
-    """All messages up to `head`, oldest first, outputs filled in.
+def load(
+    head: str,
+    link: Callable[[Digest], Link],
+    read: Callable[[Digest], bytes],
+    more: Sequence[BaseMessage] = (),
+) -> list[BaseMessage]:
+    """All messages up to `head`, oldest first, then `more`; outputs filled in.
 
     Args:
         head: empty for no messages.
         link: reads one link; a cached one makes a step read only what is new.
         read: reads a blob.
+        more: messages that are in no link yet.
     """
-    links: list[tuple[BaseMessage, ...]] = []
+    links: list[Sequence[BaseMessage]] = [more]
     while head:
         head, messages = link(head)
         links.append(messages)

@@ -19,6 +19,7 @@ from interlock.run.contracts import (
     OpenRun,
     RunFacts,
 )
+from interlock.run.told import Told
 
 DECIDE: Final = "interlock.decide"
 OPEN_RUN: Final = "interlock.open_run"
@@ -61,14 +62,14 @@ async def keep(value: JsonValue) -> str:
 
 async def decide(request: DecideInput) -> DecideOutput:
     """Normalise a call and let the policy decide it."""
-    decided: DecideOutput = await workflow.execute_local_activity(
+    told: Told = await workflow.execute_local_activity(
         DECIDE,
         request,
-        result_type=DecideOutput,
+        result_type=Told,
         start_to_close_timeout=timedelta(seconds=30),
         retry_policy=PATIENT,
     )
-    return decided
+    return told.whole(request)
 
 
 async def execute(request: ExecuteInput) -> ExecuteOutput:

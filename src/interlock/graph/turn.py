@@ -1,0 +1,97 @@
+"""One turn of the standard loop: an activity asks the model once, and stores what it answered.
+
+What goes in and comes out is written into Temporal's history at each step, so it is what cannot be known otherwise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+from pydantic import JsonValue
+from temporalio import activity, workflow
+
+from interlock.digest import canonical
+from interlock.errors import InvalidInput
+from interlock.graph.binding import Binding, bind
+from interlock.graph.failures import explained
+from interlock.graph.gate import CallResult, ModelReply
+from interlock.graph.prepare import ACTIVITY
+from interlock.graph.record import recording
+from interlock.graph.reply import UnreadableReply, ask_model, keep_reply
+from interlock.graph.results import message_of
+from interlock.graph.services import services
+from interlock.graph.transcript import load
+from interlock.types.closed import Slim
+from interlock.types.names import Digest, OptionalDigest
+
+NAME: Final = "interlock.turn"
+OPTIONS: Final = {key: value for key, value in ACTIVITY.items() if key != "execute_in"}
+TRIES: Final = 3
+"""How often a model may answer what cannot be read before its agent fails."""
+
+
+class Turn(Slim):
+    """What an agent's model is to answer."""
+
+    agent: str
+    manifest: Digest
+    head: OptionalDigest = ""
+    """Head of the transcript; empty before the first reply."""
+    task: JsonValue = None
+    """The agent's input, before the first reply."""
+    results: tuple[CallResult, ...] = ()
+    """Results of the calls of the last reply."""
+
+
+@activity.defn(name=NAME)
+async def take_turn(turn: Turn) -> ModelReply:
+    """Ask the model, as often as it takes to read its reply; store what it saw and said."""
+    # A binding knows the model's calls only where they are recorded, which the workflow does of what this returns.
+    with recording():
+        try:
+            return await _taken(bind(services(), turn.agent, turn.manifest), turn)
+        except Exception as error:
+            shown = explained(error, f"{turn.agent}.model")
+            # What is tried again goes without its causes: with them Temporal cuts it, message and all.
+            raise shown from (error if getattr(shown, "non_retryable", True) else None)
+
+
+async def put(turn: Turn) -> ModelReply:
+    """`take_turn` from workflow code; or right here, in the trial run that stands for it."""
+    if not workflow.in_workflow():
+        return await take_turn(turn)
+    reply: ModelReply = await workflow.execute_activity(take_turn, turn, **OPTIONS)
+    return reply
+
+
+async def _taken(binding: Binding, turn: Turn) -> ModelReply:
+    new, reader = _new_messages(turn), binding.services.reader
+    seen = await asyncio.to_thread(load, turn.head, reader.link, reader.read, new)
+    reply, noted = await _readable(binding, seen)
+    return await asyncio.to_thread(keep_reply, binding, turn.head, reply, [*new, *noted])
+
+
+async def _readable(binding: Binding, seen: list[BaseMessage]) -> tuple[AIMessage, list[BaseMessage]]:
+    """Ask until the reply can be read; the reply, and what the model was told on the way to it."""
+    prompt, noted, problem = SystemMessage(binding.prompt), list[BaseMessage](), ""
+    for _ in range(TRIES):
+        try:
+            return await ask_model(binding, [prompt, *seen, *noted]), noted
+        except UnreadableReply as error:
+            problem = error.reason
+            noted += [AIMessage("[a reply that could not be read]"), HumanMessage(problem)]
+    raise InvalidInput(f"{TRIES} replies in a row could not be read: {problem}")
+
+
+def _new_messages(turn: Turn) -> list[BaseMessage]:
+    """What the model has not read yet."""
+    if not turn.head:
+        return [HumanMessage(task_text(turn.task))]
+    return [message_of(result) for result in turn.results]
+
+
+def task_text(task: Any) -> str:
+    """The task as the model reads it: text as it is, an object as JSON."""
+    return task if isinstance(task, str) else canonical(task).decode()
