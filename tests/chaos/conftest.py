@@ -22,6 +22,7 @@ from support.scenario import Tool, add_agent, call, playbook
 
 from interlock.audit import Ledger, SqlBlobs
 from interlock.digest import parse
+from interlock.encryption import FileKeys
 from interlock.events import Event
 from interlock.sandbox.claiming import container_name
 from interlock.types import Tree
@@ -186,19 +187,20 @@ class Chaos:
         with contextlib.closing(self.ledger()) as ledger:
             return [row.attempt for row in ledger.calls(run)]
 
-    def blob(self, digest: str) -> bytes:
-        with contextlib.closing(SqlBlobs(f"sqlite:///{self.cli.state}/blobs.db", read_only=True)) as blobs:
-            return blobs.get(digest)
+    def blob(self, run: str, digest: str) -> bytes:
+        keys = FileKeys(self.cli.state / "data-keys")
+        with contextlib.closing(SqlBlobs(f"sqlite:///{self.cli.state}/blobs.db", keys, read_only=True)) as blobs:
+            return blobs.of(run).get(digest)
 
     def file(self, run: str, path: str) -> str:
         """A file of the run's workspace at its end."""
         (ended,) = self.events(run, "run.ended")
-        tree = Tree.from_hashed(parse(self.blob(ended.workspace)))
-        return self.blob(tree.files[path].digest).decode()
+        tree = Tree.from_hashed(parse(self.blob(run, ended.workspace)))
+        return self.blob(run, tree.files[path].digest).decode()
 
     def outputs(self, run: str) -> list[str]:
         """What the model read of each call that ran."""
-        return [self.blob(event.output).decode() for event in self.events(run, "call.finished")]
+        return [self.blob(run, event.output).decode() for event in self.events(run, "call.finished")]
 
 
 @pytest.fixture(scope="session")

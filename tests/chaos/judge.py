@@ -84,7 +84,7 @@ class Judge:
             yield f"it {last.status}: {last.detail}"
         expected = APPENDED.get(agent)
         if expected and all(_status(row) == "ok" for row in rows.values()) and len(rows) == _calls(agent):
-            blobs = self.world.runtime.blobs
+            blobs = self.world.runtime.blobs.of(last.run)
             tree = Tree.from_hashed(parse(blobs.get(last.workspace)))
             found = blobs.get(tree.files["log.txt"].digest).decode()
             if found != expected:

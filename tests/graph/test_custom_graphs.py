@@ -16,7 +16,8 @@ from support.small import call, small_project
 from interlock.definitions import agent
 from interlock.errors import ProjectError
 from interlock.graph import register
-from interlock.run.replay import fetch_history, replay
+from interlock.run.histories import fetch_history
+from interlock.run.replay import replay
 
 HEADER = """
 from typing import Annotated, Any
@@ -173,14 +174,14 @@ async def test_questions_are_answered_by_id(graphs: Runtime) -> None:
     """Two interrupts at once, answered the later one first, then a third."""
     run = await graphs.start("questions", "go")
     both = await eventually(lambda: (rows := graphs.ledger.approvals(run=run)) and len(rows) == 2 and rows)
-    asked = {orjson.loads(graphs.blobs.get(row.subject))["question"]: row for row in both}
+    asked = {orjson.loads(graphs.stored(row.subject))["question"]: row for row in both}
     await graphs.client.decide(asked["two?"], "respond", approver="user:carol", message="B")
     await graphs.client.decide(asked["one?"], "respond", approver="user:dave", message="A")
     known = {row.request_id for row in both}
     third = await eventually(
         lambda: next((r for r in graphs.ledger.approvals(run=run) if r.request_id not in known), None)
     )
-    assert orjson.loads(graphs.blobs.get(third.subject))["question"] == {"ask": "three?", "ratio": "0.5"}
+    assert orjson.loads(graphs.stored(third.subject))["question"] == {"ask": "three?", "ratio": "0.5"}
     await graphs.client.decide(third, "respond", approver="user:carol", message="C")
     outcome = await graphs.client.wait(run)
     assert outcome.status == "completed", outcome.detail

@@ -13,7 +13,8 @@ from support.scenario import ASKS, SETTLES, Tool, allow, ask, call, playbook, pr
 from interlock.audit import ApprovalRow
 from interlock.digest import parse
 from interlock.errors import Conflict, InterlockError, InvalidInput, Refused
-from interlock.run.replay import fetch_history, replay
+from interlock.run.histories import fetch_history
+from interlock.run.replay import replay
 from interlock.types import Tree
 
 pytestmark = pytest.mark.temporal
@@ -368,7 +369,7 @@ async def test_parallel_calls_are_answered_by_id(runtime: Runtime) -> None:
     run = await runtime.start("reader", "go")
     assert (await runtime.client.wait(run)).status == "completed"
     events = runtime.ledger.events(run)
-    asked = {e.call_digest: parse(runtime.blobs.get(e.arguments)) for e in events if e.kind == "call.proposed"}
+    asked = {e.call_digest: parse(runtime.stored(e.arguments)) for e in events if e.kind == "call.proposed"}
     ends = [event for event in events if event.kind == "call.finished"]
     assert len(ends) == 8
     assert all(runtime.text(end.output) == f"noted {asked[end.call_digest]['text']}" for end in ends)
@@ -379,6 +380,6 @@ async def test_writes_follow_one_another(runtime: Runtime) -> None:
     run = await runtime.start("saver", "go")
     outcome = await runtime.client.wait(run)
     assert outcome.status == "completed"
-    files = Tree.from_hashed(parse(runtime.blobs.get(outcome.workspace))).files
+    files = Tree.from_hashed(parse(runtime.stored(outcome.workspace))).files
     assert sorted(files) == ["one.txt", "two.txt"]
     await verified(runtime, run)

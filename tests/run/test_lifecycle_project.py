@@ -12,7 +12,8 @@ from interlock.digest import parse
 from interlock.errors import InvalidInput
 from interlock.project import prepare_sample
 from interlock.run.files import import_workspace
-from interlock.run.replay import fetch_history, replay
+from interlock.run.histories import fetch_history
+from interlock.run.replay import replay
 
 pytestmark = pytest.mark.temporal
 
@@ -68,14 +69,14 @@ async def test_person_answers_the_reviewer(runtime: Runtime, source: str) -> Non
     run = await runtime.start("reviewer", "Review the parser.", workspace=source)
     request = await runtime.approval(run)
     assert request.kind == "question"
-    asked = parse(runtime.blobs.get(request.subject))["question"]
+    asked = parse(runtime.stored(request.subject))["question"]
     assert asked["answers"] == ["none", "low", "high"]
     with pytest.raises(InvalidInput, match="does not fit"):
         await runtime.client.decide(request, "approve", approver="user:carol")
     await runtime.client.decide(request, "respond", approver="user:carol", message="High")
     outcome = await ended(runtime, run)
     assert outcome.status == "completed"
-    assert parse(runtime.blobs.get(outcome.result))["severity"] == "high"
+    assert parse(runtime.stored(outcome.result))["severity"] == "high"
 
 
 async def test_rejected_question_ends_the_reviewer(runtime: Runtime, source: str) -> None:

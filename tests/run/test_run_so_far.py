@@ -13,7 +13,8 @@ from support.runtime import Runtime, running, settings_for
 from support.small import call, small_project
 
 from interlock.events import CallDecided, CallFinished, CallRefused
-from interlock.run.replay import fetch_history, replay
+from interlock.run.histories import fetch_history
+from interlock.run.replay import replay
 from interlock.types.access import AccessRequest
 
 pytestmark = pytest.mark.temporal
@@ -143,7 +144,7 @@ async def test_strangers_address_asks_a_person(temporal_address: str, tmp_path: 
         asked = await runtime.approval(run)
         assert asked.rule == "strangers_address"
         decided = [e for e in runtime.ledger.events(run) if isinstance(e, CallDecided)][-1]
-        request = AccessRequest.model_validate_json(runtime.blobs.get(decided.request))
+        request = AccessRequest.model_validate_json(runtime.stored(decided.request))
         assert request.labels == {"to": ("untrusted",), "text": ("model",)}
         assert (request.flow, request.destination, request.seen) == ("sink", ("to",), ("untrusted",))
         await runtime.client.decide(asked, "reject", approver="user:carol", message="not this one")

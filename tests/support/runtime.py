@@ -63,9 +63,9 @@ class Runtime:
         return [event.kind for event in self.ledger.events(run)]
 
     def text(self, digest: str) -> str:
-        return self.content(digest).decode()
+        return self.stored(digest).decode()
 
-    def content(self, digest: str) -> bytes:
+    def stored(self, digest: str) -> bytes:
         """Of whichever run has it."""
         runs = [row.run for row in self.ledger.runs(limit=1000)]
         held = next((run for run in runs if self.blobs.of(run).has(digest)), "none")
