@@ -32,7 +32,7 @@ from parts import environment, temporal_server, workers
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 
-from interlock.audit import SqlBlobs
+from interlock.audit import make_data_keys, open_blobs
 from interlock.definitions import Manifest
 from interlock.run.client import RunClient
 from interlock.run.compilation import compiled
@@ -140,6 +140,7 @@ def bench(folder: Path, lengths: list[int]) -> Iterator[tuple[Settings, str]]:
             unsafe_in_process="benchmarks",
         )
         create_keys(settings.keys_folder)
+        make_data_keys(settings)
         given = {
             "INTERLOCK_ROOT": str(root),
             "INTERLOCK_STATE": str(settings.state_folder),
@@ -157,7 +158,7 @@ def bench(folder: Path, lengths: list[int]) -> Iterator[tuple[Settings, str]]:
 async def measure(settings: Settings, lengths: list[int], rounds: int, crowd: int) -> dict[str, Any]:
     """All figures."""
     client = await connect(settings)
-    blobs = SqlBlobs(settings.effective_blobs_url)
+    blobs = open_blobs(settings)
     runs = RunClient(client, settings, blobs, load_signer(settings.keys_folder, "api"))
     both = Bench(client, runs, compiled(settings, blobs))
     await both.governed(10)

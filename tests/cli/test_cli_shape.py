@@ -10,7 +10,10 @@ from support.commands import leaves
 
 EXPECTED = {
     "init", "check", "dev", "worker", "doctor", "replay",
-    "run start", "run list", "run show", "run wait", "run cancel", "run pause", "run resume",
+    "run start", "run list", "run show", "run wait", "run cancel", "run pause", "run resume", "run erase",
+    "run signal",
+    "schedule create", "schedule renew", "schedule list", "schedule show", "schedule pause", "schedule resume",
+    "schedule trigger", "schedule backfill", "schedule delete",
     "run artifacts", "run artifact", "run output", "run export", "run history",
     "run live", "run diff-workspace",
     "approval list", "approval show", "approval approve", "approval reject", "approval respond", "approval edit",
@@ -18,7 +21,9 @@ EXPECTED = {
     "policy mutate", "policy explain", "policy can", "policy who", "policy diff", "policy impact", "policy shadow",
     "policy suggest", "policy proposals", "policy review", "policy notices",
     "policy sign", "policy status", "agent list", "agent graph", "tool list", "tool call", "tool discover",
-    "sandbox build", "sandbox doctor", "sandbox clean", "sandbox pool", "sandbox sbom", "keys create",
+    "sandbox build", "sandbox doctor", "sandbox clean", "sandbox pool", "sandbox sbom",
+    "keys create", "keys rotate",
+    "codec serve", "codec token",
 }  # fmt: skip
 
 

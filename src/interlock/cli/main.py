@@ -14,6 +14,7 @@ from interlock.cli import (
     agent,
     approval,
     approval_edit,
+    codec,
     dev,
     doctor,
     keys,
@@ -23,13 +24,18 @@ from interlock.cli import (
     run,
     run_content,
     run_control,
+    run_erase,
     run_live,
+    run_signal,
     run_start,
     run_wait,
     run_workspace,
     sandbox,
     sandbox_pool,
     say,
+    schedule,
+    schedule_control,
+    schedule_show,
     tool,
     tool_call,
     tool_discover,
@@ -93,8 +99,11 @@ def root(
 for part in (project, dev, worker, doctor, replay):
     part.add_to(app)
 app.add_typer(run.app, name="run")
-for part in (run_start, run_wait, run_live, run_control, run_content, run_workspace):
+for part in (run_start, run_wait, run_live, run_control, run_erase, run_signal, run_content, run_workspace):
     part.add_to(run.app)
+app.add_typer(schedule.app, name="schedule")
+schedule_show.add_to(schedule.app)
+schedule_control.add_to(schedule.app)
 app.add_typer(approval.app, name="approval")
 approval_edit.add_to(approval.app)
 app.add_typer(policy.app, name="policy")
@@ -105,6 +114,7 @@ tool_discover.add_to(tool.app)
 app.add_typer(sandbox.app, name="sandbox")
 sandbox_pool.add_to(sandbox.app)
 app.add_typer(keys.app, name="keys")
+app.add_typer(codec.app, name="codec")
 
 
 def main() -> None:

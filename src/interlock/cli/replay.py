@@ -53,12 +53,16 @@ async def _replayed(own: Any, run: str, exported: str | None) -> Verdict:
     from temporalio.client import WorkflowHistory
 
     from interlock.cli.resolve import run_of
-    from interlock.run.replay import fetch_history, replay
+    from interlock.run.histories import fetch_history
+    from interlock.run.replay import replay
     from interlock.run.worker import Content, connect
 
     with opened(own) as (ledger, blobs):
         run = run_of(ledger, run)
-        if exported is None:
+        history: WorkflowHistory | None = None
+        if ledger.erasure(run) is not None:
+            pass  # nobody can read its history
+        elif exported is None:
             history = await fetch_history(await connect(own), run)
         else:
             try:
@@ -71,6 +75,11 @@ async def _replayed(own: Any, run: str, exported: str | None) -> Verdict:
 
 
 def _tell(verdict: Verdict) -> None:
+    if verdict.erased:
+        say.line(f"the content of run {verdict.run} was {verdict.erased}", style="yellow")
+        say.line(
+            "its history and its decisions cannot be computed again; the chain and what was signed can be checked"
+        )
     if verdict.verified:
         so_far = " so far (it has not ended)" if verdict.open else ""
         say.line(f"verified: run {verdict.run}{so_far}", style="bold green")
@@ -78,6 +87,8 @@ def _tell(verdict: Verdict) -> None:
             f"{verdict.events} events recomputed; {verdict.decisions} decisions made again, "
             f"{verdict.approvals} approvals and {verdict.receipts} receipts checked"
         )
+        if verdict.history_from:
+            say.line(f"Temporal has no executions of it before event {verdict.history_from} any more")
         return
     say.line(f"NOT verified: run {verdict.run}", style="bold red")
     if verdict.first is None:

@@ -65,6 +65,7 @@ def show(
 ) -> None:
     """Show a run's timeline: each event in one line, with what it means."""
     from interlock.cli.resolve import LAST, run_of
+    from interlock.run.erasure import content_of
 
     own = settings()
     try:
@@ -76,7 +77,7 @@ def show(
                 listed = [event.model_dump(mode="json") for event in events]
                 say.document({**asdict(row), "held_up": held_up, "events": listed})
                 return
-            _show(row, events, blobs, verbose=verbose)
+            _show(row, events, content_of(ledger, blobs, run), verbose=verbose)
             for reason in held_up:
                 say.note(f"is held up: {reason}", style="bold yellow")
     except (InvalidInput, LedgerUnavailable):
@@ -108,7 +109,7 @@ def _show(row: RunRow, events: Any, blobs: Any, *, verbose: bool) -> None:
 async def _held_up(own: Settings, run: str) -> list[str]:
     """Why an open run does not go on, as far as Temporal can be asked."""
     from interlock.errors import InterlockError
-    from interlock.run.client import obstacles
+    from interlock.run.obstacles import obstacles
     from interlock.run.worker import connect
 
     try:

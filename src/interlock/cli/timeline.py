@@ -24,9 +24,11 @@ from interlock.events import (
     ModelResponded,
     RunCancelled,
     RunEnded,
+    RunErased,
     RunPaused,
     RunResumed,
     RunStarted,
+    SignalReceived,
 )
 
 if TYPE_CHECKING:
@@ -57,9 +59,9 @@ class Timeline:
         match event:
             case RunEnded() | AgentFinished():
                 return "bold green" if event.status == "completed" else "bold red"
-            case CallRefused() | CallUnknown() | ApprovalExpired() | RunCancelled():
+            case CallRefused() | CallUnknown() | ApprovalExpired() | RunCancelled() | RunErased():
                 return "red"
-            case ApprovalRequested() | ApprovalDecided() | RunPaused() | RunResumed():
+            case ApprovalRequested() | ApprovalDecided() | RunPaused() | RunResumed() | SignalReceived():
                 return "yellow"
             case CallFinished():
                 return "" if event.status == "ok" else "red"
@@ -77,6 +79,10 @@ class Timeline:
                 return event.by, "resumes the run"
             case RunCancelled():
                 return event.by, f"cancels the run{self._because(event.reason)}"
+            case SignalReceived():
+                return event.by, f"sends signal {event.name} (value {self._digest(event.value)})"
+            case RunErased():
+                return event.by, f"has the run's content erased{self._because(event.reason)}"
             case RunEnded():
                 return "run", f"{event.status}, {event.count} events{self._because(event.detail)}"
             case AgentStarted():

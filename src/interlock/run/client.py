@@ -28,6 +28,7 @@ from interlock.approval import (
     REQUESTER_LIFE,
     ApprovalClaims,
     ControlClaims,
+    ErasureClaims,
     RequesterClaims,
     lifetime,
     lifetime_until,
@@ -36,10 +37,8 @@ from interlock.audit import ApprovalRow
 from interlock.definitions import Manifest
 from interlock.digest import canonical, digest_of
 from interlock.errors import Conflict, InterlockError, InvalidInput, Refused, TokenRejected, Unreachable
-from interlock.run.arguments import check_value
-from interlock.run.catalogue import Scope, known
+from interlock.run.asked_for import asked_for
 from interlock.run.contracts import (
-    AGENT_RUN,
     ControlInput,
     RunInput,
     RunOutcome,
@@ -47,10 +46,14 @@ from interlock.run.contracts import (
     VoteInput,
     VoteOutput,
 )
+from interlock.run.erase_asking import erased
+from interlock.run.erase_workflow import EraseInput, EraseOutput
+from interlock.run.sending import send, statement
+from interlock.run.signals import SignalOutput
 from interlock.settings import Settings
 from interlock.signing import Signer
 from interlock.types.approval import ApprovalVerdict
-from interlock.types.blobs import Blobs
+from interlock.types.blobs import BlobStore
 
 T = TypeVar("T")
 
@@ -59,13 +62,18 @@ _ERRORS: dict[str, type[InterlockError]] = {
 }
 
 
+def new_run(workflow: str) -> str:
+    """An id for a run that is about to start: its content, such as its files, is kept under it."""
+    return f"{workflow}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}".replace("_", "-")
+
+
 @dataclass
 class RunClient:
     """Acts on runs for authenticated people."""
 
     temporal: Client
     settings: Settings
-    blobs: Blobs
+    blobs: BlobStore
     api: Signer
 
     async def start(
@@ -84,19 +92,8 @@ class RunClient:
             InvalidInput: no such workflow or agent, or the input does not fit.
             Conflict: a run with this id exists.
         """
-        if workflow not in manifest.workflows and workflow in manifest.agents:
-            workflow, value = AGENT_RUN, {"agent": workflow, "task": value}
-        elif workflow != AGENT_RUN:
-            known(workflow, {**manifest.agents, **manifest.workflows}, "workflow or agent")
-        Scope.of(manifest, workflow, value)
-        if workflow != AGENT_RUN:
-            check_value(
-                manifest.workflows[workflow].input_schema,
-                value,
-                root="input",
-                next_step="see interlock check, or the workflow's file",
-            )
-        run = run or f"{workflow}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}".replace("_", "-")
+        workflow, value = asked_for(manifest, workflow, value)
+        run = run or new_run(workflow)
         digest = self.blobs.put(canonical(manifest.as_hashed()))
         claims = RequesterClaims(
             tenant=self.settings.tenant,
@@ -104,7 +101,7 @@ class RunClient:
             run=run,
             workflow=workflow,
             manifest=digest,
-            input=self.blobs.put(canonical(value)),
+            input=self.blobs.of(run).put(canonical(value)),
             workspace=workspace,
             **lifetime(datetime.now(UTC), REQUESTER_LIFE),
         )
@@ -140,7 +137,9 @@ class RunClient:
         return await asked(self.handle(run).query("state", result_type=RunState), run)
 
     async def obstacles(self, run: str) -> list[str]:
-        """See `obstacles`."""
+        """Why an open run does not go on; see `interlock.run.obstacles`."""
+        from interlock.run.obstacles import obstacles
+
         return await obstacles(self.temporal, run)
 
     async def wait(self, run: str) -> RunOutcome:
@@ -183,7 +182,7 @@ class RunClient:
             verdict=verdict,
             call=request.call_digest,
             bundle=bundle,
-            edited=self.blobs.put(canonical(edited)) if edited is not None else "",
+            edited=self.blobs.of(request.run).put(canonical(edited)) if edited is not None else "",
             message=message,
             **lifetime_until(datetime.now(UTC), request.expires_at),
         )
@@ -191,6 +190,22 @@ class RunClient:
         return await asked(
             self.handle(request.run).execute_update("vote", vote, result_type=VoteOutput), request.run
         )
+
+    async def erase(self, run: str, *, by: str, reason: str) -> EraseOutput:
+        """Have the content of an ended run erased.
+
+        Raises:
+            Conflict: it has not ended, or was erased before: by whom, when and why.
+            Refused: this person may not.
+        """
+        claims = ErasureClaims(
+            tenant=self.settings.tenant,
+            sub=by,
+            run=run,
+            reason=reason,
+            **lifetime(datetime.now(UTC), CONTROL_LIFE),
+        )
+        return await erased(self.temporal, EraseInput(run=run, token=claims.signed(self.api)), self.settings)
 
     async def control(
         self, run: str, verb: Literal["pause", "resume", "cancel"], *, by: str, reason: str = ""
@@ -211,19 +226,15 @@ class RunClient:
         request = ControlInput(token=claims.signed(self.api))
         return await asked(self.handle(run).execute_update("control", request, result_type=RunState), run)
 
+    async def signal(self, run: str, name: str, value: JsonValue, *, by: str) -> SignalOutput:
+        """Send a signal to a run; it is on record when this returns.
 
-async def obstacles(temporal: Client, run: str) -> list[str]:
-    """Why an open run does not go on: the last failure of each step that is being tried again.
-
-    Raises:
-        Conflict: there is no such run. Unreachable: Temporal does not answer.
-    """
-    found = await asked(temporal.get_workflow_handle(run).describe(), run)
-    return [
-        f"{step.activity_type.name}, attempt {step.attempt}: {step.last_failure.message}"
-        for step in found.raw_description.pending_activities
-        if step.last_failure.message
-    ]
+        Raises:
+            InvalidInput: its workflow declares no such signal, or the value does not fit.
+            Conflict: the run has ended, or keeps as many signals as it may.
+        """
+        signed = statement(self.api, tenant=self.settings.tenant, by=by, run=run, name=name, value=value)
+        return await asked(send(self.handle(run), signed), run)
 
 
 async def asked(awaitable: Awaitable[T], run: str) -> T:

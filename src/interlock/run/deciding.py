@@ -17,11 +17,13 @@ from interlock.errors import InterlockError, InvalidInput, Unreachable
 from interlock.policy import Bundle, PolicySource, decide
 from interlock.run.arguments import load_arguments
 from interlock.run.attributes import carried, complete
-from interlock.run.catalogue import Scope, access_request, built_in_source, load_manifest
+from interlock.run.catalogue import Scope, access_request, built_in_source, hand_off_meant, load_manifest
 from interlock.run.contracts import BUILT_IN_TOOLS, AgentFacts, DecideInput, DecideOutput, OpenRun, RunFacts
+from interlock.run.earlier_calls import whole
 from interlock.run.steps import DECIDE, KEEP, OPEN_RUN
+from interlock.run.told import Told
 from interlock.types.access import canonical_request
-from interlock.types.blobs import Blobs
+from interlock.types.blobs import Blobs, BlobStore
 from interlock.types.call import ToolCall
 
 
@@ -39,7 +41,9 @@ class Deciding:
     """Decides calls on a graph worker. It holds no key: the executor decides again."""
 
     policy: PolicySource
-    blobs: Blobs
+    blobs: BlobStore
+    events_an_execution: int = 450
+    """See `RunFacts`."""
 
     def activities(self) -> list[Callable[..., Any]]:
         """What the worker registers."""
@@ -51,7 +55,7 @@ class Deciding:
         try:
             manifest = load_manifest(self.blobs, request.manifest)
             scope = Scope.of(manifest, request.workflow, request.input)
-            self.blobs.put(canonical(request.input))
+            self._own().put(canonical(request.input))
             for tool in BUILT_IN_TOOLS:
                 self.blobs.put(built_in_source(tool))
         except InterlockError as error:
@@ -63,18 +67,20 @@ class Deciding:
                 for name, entry in agents.items()
             },
             writers=tuple(n for n, tool in manifest.tools.items() if tool.schema_.workspace == "write"),
+            signals=dict(scope.signals),
+            events_an_execution=self.events_an_execution,
         )
 
     @activity.defn(name=KEEP)
     async def keep(self, value: JsonValue) -> str:
         """Store a value by its digest."""
         try:
-            return self.blobs.put(canonical(value))
+            return self._own().put(canonical(value))
         except InterlockError as error:
             raise failure(error) from None
 
     @activity.defn(name=DECIDE)
-    async def decide(self, request: DecideInput) -> DecideOutput:
+    async def decide(self, request: DecideInput) -> Told:
         """Normalise the arguments and decide; a call that fits no tool is an answer, not an error."""
         try:
             bundle = self.policy.current()
@@ -82,25 +88,27 @@ class Deciding:
         except InterlockError as error:
             raise failure(error) from None
         try:
-            return self._decide(request, bundle, manifest)
+            return Told.of(request, self._decide(request, bundle, manifest))
         except InvalidInput as error:
-            return DecideOutput(invalid=str(error))
+            return Told.of(request, DecideOutput(invalid=str(error)))
         except InterlockError as error:
             raise failure(error) from None
 
     def _decide(self, request: DecideInput, bundle: Bundle, manifest: Manifest) -> DecideOutput:
         # The run's own input limits its agents; the workflow checked that already, and the executor will.
-        scope = Scope(manifest, (request.agent,))
+        scope, blobs, kept = Scope(manifest, (request.agent,)), self.blobs.of(request.run), request.arguments
+        tool, receiver = hand_off_meant(manifest, request.agent, request.tool)
         try:
-            entry = scope.tool(request.agent, request.tool)
+            entry = scope.tool(request.agent, tool)
         except InvalidInput as error:
             return DecideOutput(invalid=str(error), unknown_tool=True)
-        raw = request.arguments if isinstance(request.arguments, dict) else self._raw(request.arguments)
+        raw = receiver | (kept if isinstance(kept, dict) else load_arguments(blobs, kept))
         access = access_request(
             entry,
             raw,
             tenant=request.tenant,
             agent=request.agent,
+            delegators=request.delegators,
             requester=request.requester,
             run=request.run,
             workflow=request.workflow,
@@ -109,14 +117,14 @@ class Deciding:
         access = complete(
             access,
             entry,
-            request.so_far,
+            whole(request.so_far, blobs),
             manifest=manifest,
             bundle=bundle,
-            blobs=self.blobs,
+            blobs=blobs,
             edited=request.edited,
         )
-        arguments = self.blobs.put(canonical(access.arguments))
-        self.blobs.put(canonical(canonical_request(access)))
+        arguments = blobs.put(canonical(access.arguments))
+        blobs.put(canonical(canonical_request(access)))
         call = ToolCall(
             tenant=request.tenant,
             run=request.run,
@@ -131,5 +139,8 @@ class Deciding:
         assert decision.request == digest_of(canonical_request(access))
         return DecideOutput(call=call, decision=decision, carried=carried(access))
 
-    def _raw(self, digest: str) -> dict[str, Any]:
-        return load_arguments(self.blobs, digest)
+    def _own(self) -> Blobs:
+        """Content of the run whose activity this is."""
+        run = activity.info().workflow_id
+        assert run is not None, "a workflow schedules these"
+        return self.blobs.of(run)

@@ -17,13 +17,16 @@ from interlock.errors import InvalidInput, SandboxUnavailable
 from interlock.run.contracts import ExecuteOutput
 from interlock.run.earlier_output import earlier_output
 from interlock.run.fitting import fitted
+from interlock.run.idempotency import idempotency_key
 from interlock.run.obligations import redacted
 from interlock.run.observing import CallObserver
+from interlock.run.outside import all_requests, of_attempt
 from interlock.run.receipt import Receipt
 from interlock.run.rendering import render, shortened, with_artifacts
 from interlock.run.threads import to_its_end
 from interlock.sandbox import SandboxCall, SandboxResult
 from interlock.types.access import Decision
+from interlock.types.blobs import Blobs
 from interlock.types.call import Artifact, ToolCall
 from interlock.types.egress import EgressRecord, WayOut
 from interlock.types.profile import Profile
@@ -68,10 +71,18 @@ class Execution:
     """Data labels that the run has taken on."""
     live: Live
     """Where whoever looks on finds what the call prints."""
+    notes: tuple[str, ...] = ()
+    """What the reader of the result should know of how it came about."""
+    _asked: tuple[EgressRecord, ...] = ()
+
+    @property
+    def blobs(self) -> Blobs:
+        """The content of the call's run."""
+        return self.executor.blobs.of(self.call.run)
 
     async def run(self) -> ExecuteOutput:
         """Run, store, sign."""
-        return await self._recorded(await self._sandboxed())
+        return await self.recorded(await self._sandboxed())
 
     async def resume(self, retake: Callable[[], int]) -> ExecuteOutput | None:
         """Take over what an earlier attempt left running, store, sign; None if it left nothing.
@@ -84,18 +95,25 @@ class Execution:
             # From here on whoever was taken for dead, and may be alive, can no longer say how the call ended.
             self.attempt = retake()
 
-        call, observer = self._sandbox_call(), self._observer(fence)
-        found = await self.executor.driver.resume(call, self.executor.blobs, observer)
-        return None if found is None else await self._recorded(found)
+        call, observer = self.sandbox_call(), self.observer(fence)
+        found = await self.executor.driver.resume(call, self.blobs, observer)
+        return None if found is None else await self.recorded(found)
 
-    async def _recorded(self, result: SandboxResult) -> ExecuteOutput:
+    def asked_for(self, requests: tuple[EgressRecord, ...]) -> None:
+        """Requests of this attempt that came to their end, though another attempt follows."""
+        self._asked += of_attempt(requests, self.attempt)
+
+    async def recorded(self, result: SandboxResult) -> ExecuteOutput:
+        """Store and sign how the call ended."""
+        result = result.model_copy(update={"notes": (*self.notes, *result.notes)})
         # What ran is on record, even if the call is cancelled in this moment.
         if self.entry.kind == "output":
             # The one file that it was given is no file of the run.
             result = result.model_copy(update={"workspace": self._tree})
         return await to_its_end(self._complete, fitted(self.entry, result, self._tree))
 
-    def _observer(self, taking: Callable[[], None] = lambda: None) -> CallObserver:
+    def observer(self, taking: Callable[[], None] = lambda: None) -> CallObserver:
+        """Who sees this attempt while it runs."""
         obliged = self.decision.obligations
         observer = CallObserver(self.executor.ledger, self.call.call_id, self.attempt, obliged, taking)
         self.live.observer = observer
@@ -114,26 +132,27 @@ class Execution:
     def _tree(self) -> Tree:
         if not self.call.workspace:
             return Tree()
-        return Tree.from_hashed(parse(self.executor.blobs.get(self.call.workspace)))
+        return Tree.from_hashed(parse(self.blobs.get(self.call.workspace)))
 
     async def _sandboxed(self) -> SandboxResult:
         """Run in the sandbox; a cancelled activity kills the call and is a result."""
         started = datetime.now(UTC)
         try:
-            call = self._sandbox_call()
-            return await self.executor.driver.run(call, self.executor.blobs, self._observer())
+            call = self.sandbox_call()
+            return await self.executor.driver.run(call, self.blobs, self.observer())
         except asyncio.CancelledError:
             details = activity.cancellation_details()
             if details is None or not details.cancel_requested:
                 raise  # this worker stops or lost the attempt: the next one takes the call over
-            return self._ended("cancelled", "the call was cancelled and its container killed", started)
+            return self.ended("cancelled", "the call was cancelled and its container killed", started)
         except SandboxUnavailable:
             self.executor.not_started.add((self.call.call_id, self.attempt))
             raise
         except InvalidInput as error:
-            return self._ended("error", str(error), started)
+            return self.ended("error", str(error), started)
 
-    def _sandbox_call(self) -> SandboxCall:
+    def sandbox_call(self) -> SandboxCall:
+        """What the sandbox is asked to run."""
         tree, use = self._tree, self.entry.schema_.workspace
         if self.entry.kind == "output":
             tree, use = earlier_output(self.executor.ledger, self.call, self.arguments), "read"
@@ -144,9 +163,10 @@ class Execution:
             labels=self.labels,
             kind=self.entry.kind,
             tool=self.call.tool,
-            source=self.executor.blobs.get(self.entry.source),
+            source=self.blobs.get(self.entry.source),
             path=self.entry.path,
             arguments=self.arguments,
+            idempotency_key=idempotency_key(self.call),
             workspace=tree,
             workspace_use=use,
             profile=self.profile,
@@ -154,23 +174,16 @@ class Execution:
             way_out=self.way_out,
         )
 
-    def _ended(self, status: Any, error: str, started: datetime) -> SandboxResult:
+    def ended(self, status: Any, error: str, started: datetime | None = None) -> SandboxResult:
+        """An end that no sandbox tells of; its files are those that it began with."""
         return SandboxResult(
             call_id=self.call.call_id,
             status=status,
             error=error,
             workspace=self._tree,
-            started_at=started,
+            started_at=started or datetime.now(UTC),
             ended_at=datetime.now(UTC),
         )
-
-    def _requests(self, result: SandboxResult) -> tuple[EgressRecord, ...]:
-        """Every request on record: those whose end this attempt saw as they ended, all others (of earlier attempts,
-        of a call that was cancelled) as cut off."""
-        seen = {one.number: one.model_copy(update={"attempt": self.attempt}) for one in result.egress}
-        noted = self.executor.ledger.left(self.call.call_id)
-        others = [_cut_off(one) for one in noted if one.attempt != self.attempt or one.number not in seen]
-        return tuple(sorted([*others, *seen.values()], key=lambda one: (one.attempt, one.number)))
 
     def _shown(self, result: SandboxResult) -> tuple[str, tuple[Artifact, ...]]:
         """What the model reads, and the call's artifacts: with the whole text, where that is more."""
@@ -183,16 +196,17 @@ class Execution:
         if not name:
             return text, result.artifacts
         data = text.encode()
-        whole = Artifact(name=name, digest=self.executor.blobs.put(data), size=len(data), media_type="text/plain")
+        whole = Artifact(name=name, digest=self.blobs.put(data), size=len(data), media_type="text/plain")
         return shown, (*result.artifacts, whole)
 
     def _complete(self, result: SandboxResult) -> ExecuteOutput:
-        blobs = self.executor.blobs
+        blobs = self.blobs
         before = after = self.executor.ledger.workspace(self.call.run)
         if result.workspace != self._tree:
             before = self.call.workspace
             after = blobs.put(canonical(result.workspace.as_hashed(), max_bytes=TREE_MAX_BYTES))
-        requests = self._requests(result)
+        noted = self.executor.ledger.left(self.call.call_id)
+        requests = all_requests(noted, (*self._asked, *of_attempt(result.egress, self.attempt)))
         shown, artifacts = self._shown(result)
         receipt = Receipt(
             run=self.call.run,
@@ -226,15 +240,9 @@ class Execution:
             start=result.start,
             usage=result.usage,
             egress=requests,
-            receipt=receipt.signed(self.executor.signer),
+            # Among what is shared: it holds digests and no content, and still proves what ran once a run is erased.
+            receipt=receipt.kept(self.executor.signer, self.executor.blobs),
         )
         stored = canonical(output.model_dump(mode="json"))
         self.executor.ledger.complete(self.call.call_id, self.attempt, stored, output.receipt, before, after)
         return output
-
-
-def _cut_off(record: EgressRecord) -> EgressRecord:
-    if record.verdict != "sent":
-        return record
-    reason = "no answer was on record when the call ended; it may have arrived"
-    return record.model_copy(update={"verdict": "failed", "reason": reason})

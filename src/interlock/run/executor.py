@@ -8,7 +8,7 @@ approval tokens itself, reserves the call once and for ever, runs it, and signs 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -16,12 +16,13 @@ from typing import Any, Final
 from weakref import WeakValueDictionary
 
 from cachetools import LRUCache
-from pydantic import ValidationError
+from pydantic import JsonValue
+from pydantic_core import to_jsonable_python
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from interlock.approval import ApprovalClaims, check_quorum
-from interlock.audit import CallRow, Ledger, Reservation, ReserveOutcome
+from interlock.audit import Ledger, Reservation, ReserveOutcome
 from interlock.definitions import ToolEntry
 from interlock.digest import canonical, digest_of, parse
 from interlock.errors import (
@@ -32,14 +33,17 @@ from interlock.errors import (
     InvalidInput,
     Refused,
     TokenRejected,
-    Unreachable,
 )
-from interlock.events import EVENT, Event
+from interlock.events import GENESIS, Event
 from interlock.policy import Bundle, PolicySource, decide
-from interlock.run.contracts import BUILT_IN_TOOLS, CommitInput, ExecuteInput, ExecuteOutput
+from interlock.run.contracts import HAND_OFF_TOOL, PUT_TO_PEOPLE, CommitInput, ExecuteInput, ExecuteOutput
 from interlock.run.deciding import failure
 from interlock.run.execution import Execution, Live
+from interlock.run.handing_on import HandingOn
+from interlock.run.in_doubt import InDoubt
 from interlock.run.obligations import profile_of
+from interlock.run.packing import BY_THE_EXECUTOR, Batch, restored, short, unpack
+from interlock.run.paused import Paused
 from interlock.run.proof import RunProof, Sources
 from interlock.run.shadow import Shadow
 from interlock.run.steps import COMMIT, EXECUTE
@@ -49,16 +53,19 @@ from interlock.sandbox import Driver
 from interlock.signing import Signer
 from interlock.types.access import Decision, Route, canonical_request
 from interlock.types.approval import RequestKind
-from interlock.types.blobs import Blobs
+from interlock.types.blobs import BlobStore
 from interlock.types.call import ToolCall
-from interlock.types.egress import EgressRecord
 
 BEAT_S: Final = 1.5
 CLOCKS_MAY_DIFFER: Final = timedelta(minutes=5)
 
 
-class Paused(Unreachable):
-    """The run is paused; the call waits for its resumption."""
+def speaking() -> str:
+    """The run that an activity acts for: a run speaks only for itself, and Temporal's server says which workflow
+    scheduled the activity."""
+    workflow = activity.info().workflow_id
+    assert workflow is not None, "only workflows schedule these activities"
+    return workflow
 
 
 async def _beat(live: Live) -> None:
@@ -76,7 +83,7 @@ class Executor:
     name: str
     """Names this process in reservations and receipts."""
     ledger: Ledger
-    blobs: Blobs
+    blobs: BlobStore
     policy: PolicySource
     driver: Driver
     signer: Signer
@@ -100,27 +107,27 @@ class Executor:
     @activity.defn(name=COMMIT)
     async def commit_events(self, request: CommitInput) -> int:
         """Verify and commit events; at a run's end, sign a checkpoint. Returns the last sequence held."""
+        run = speaking()
         try:
-            self._must_be_own_run(request.run)
-            proof = await self._commit(request.run, request.events)
+            proof = await self._commit(run, request.events)
             if request.final and proof.ended:
-                await asyncio.to_thread(self.ledger.checkpoint, request.run, self.sealer)
-                await self.driver.release(request.run)
+                await asyncio.to_thread(self.ledger.checkpoint, run, self.sealer)
+                await self.driver.release(run)
             return proof.count - 1
         except InterlockError as error:
-            raise await self._alarmed(request.run, error) from None
+            raise await self._alarmed(run, error) from None
 
     @activity.defn(name=EXECUTE)
     async def execute_call(self, request: ExecuteInput) -> ExecuteOutput:
         """Judge one call from first principles and run it if it holds up."""
-        run, live = request.call.run, Live()
+        run, live = speaking(), Live()
         beats = asyncio.create_task(_beat(live))
         try:
-            self._must_be_own_run(run)
             proof = await self._commit(run, request.events)
-            committed = proof.count - 1  # now: while the call runs, others add to this proof, or fail to
+            # Now: while the call runs, others add to this proof, or fail to.
+            files = proof.workspace if proof.count == request.events.last + 1 else None
             output = await self._judge_and_run(request, proof, live)
-            return output.model_copy(update={"committed": committed})
+            return output.model_copy(update={"workspace": None}) if output.workspace == files else output
         except InterlockError as error:
             raise await self._alarmed(run, error) from None
         finally:
@@ -128,35 +135,56 @@ class Executor:
 
     # -- what was said -------------------------------------------------------------------------------------
 
-    async def _commit(self, run: str, raw: list[dict[str, Any]]) -> RunProof:
+    async def _commit(self, run: str, batch: Batch) -> RunProof:
         """Verify the events that the ledger lacks, then append them. One run's events are taken in turn."""
         lock = self.locks.setdefault(run, asyncio.Lock())
         async with lock:
-            try:
-                events: list[Event] = [EVENT.validate_python(event) for event in raw]
-            except ValidationError as error:
-                raise EventForged(
-                    f"not an event: {error.errors()[0]['loc']}: {error.errors()[0]['msg']}"
-                ) from error
             # Cancelled or not, no second thread works on this run's proof before this one is done.
-            return await then_cancelled(self._append, run, events)
+            return await then_cancelled(self._append, run, batch)
 
-    def _append(self, run: str, events: list[Event]) -> RunProof:
-        proof, now = self._proof(run), datetime.now(UTC)
-        held = proof.count
+    def _append(self, run: str, batch: Batch) -> RunProof:
+        proof = self._proof(run)
         try:
-            for event in events:
-                if event.seq >= proof.count:
-                    _check_date(event, now)
-                    proof.feed(event)
+            events = list(self._verified(proof, batch))
+            self._check_head(proof, batch)
             if events:
                 self.ledger.append(run, events)
         except BaseException:
             self.proofs.pop(run, None)  # what it learned may be more than what the ledger holds
             raise
         if self.shadow is not None:
-            self.shadow.observe(event for event in events if event.seq >= held)
+            self.shadow.observe(events)
         return proof
+
+    def _verified(self, proof: RunProof, batch: Batch) -> Iterator[Event]:
+        """Those events of a batch that the ledger lacks, each fed to the run's proof."""
+        held, now = proof.count, datetime.now(UTC)
+        if batch.first > held:
+            raise EventForged(f"events {held} to {batch.first - 1} of run {proof.run!r} are missing")
+        for row in batch.rows[held - batch.first :]:
+            event = unpack(row, proof.trail, self._ended)
+            _check_date(event, now)
+            proof.feed(event)
+            yield event
+
+    def _check_head(self, proof: RunProof, batch: Batch) -> None:
+        """Raises EventForged where the sender's chain is another than the ledger's."""
+        head = proof.trail.head
+        if batch.last + 1 < proof.count:
+            head = self.ledger.events(proof.run, batch.last - 1)[0].hash if batch.last >= 0 else GENESIS
+        if short(head) != batch.head:
+            raise EventForged(
+                f"the chain of run {proof.run!r} up to event {batch.last} is not the one that its workflow has",
+                next_step=f"interlock replay {proof.run}",
+            )
+
+    def _ended(self, call_id: str, call_digest: str) -> Mapping[str, JsonValue] | None:
+        """How a call ended by the ledger."""
+        stored = self.ledger.finished(call_id, call_digest)
+        if stored is None:
+            return None
+        result = ExecuteOutput.model_validate(parse(stored))
+        return {name: to_jsonable_python(getattr(result, name)) for name in (*BY_THE_EXECUTOR, "egress")}
 
     def _proof(self, run: str) -> RunProof:
         """The run's verified facts up to the ledger's head, rebuilt where this process has not seen them."""
@@ -169,6 +197,11 @@ class Executor:
             self.proofs[run] = proof
         return proof
 
+    async def proof_of(self, run: str) -> RunProof:
+        """The verified facts of any run that is on record here."""
+        async with self.locks.setdefault(run, asyncio.Lock()):
+            return await then_cancelled(self._proof, run)
+
     def _bundle(self, digest: str) -> Bundle:
         current = self.policy.current()
         return current if current.digest == digest else self.recorded.bundle(digest)
@@ -178,16 +211,10 @@ class Executor:
             await asyncio.to_thread(self.ledger.alarm, run, "event.forged", str(error))
         return failure(error)
 
-    def _must_be_own_run(self, run: str) -> None:
-        """A run speaks only for itself: Temporal's server says which workflow scheduled this activity."""
-        workflow = activity.info().workflow_id
-        if workflow != run:
-            raise EventForged(f"workflow {workflow!r} speaks for run {run!r}")
-
     # -- what may run --------------------------------------------------------------------------------------
 
     async def _judge_and_run(self, request: ExecuteInput, proof: RunProof, live: Live) -> ExecuteOutput:
-        call, now = request.call, datetime.now(UTC)
+        call, now = proof.proposed(restored(proof.run, request.call)), datetime.now(UTC)
         digest = digest_of(call.as_hashed())
         # A retry of what already ran takes the stored result: neither a later rule nor the files that the call
         # itself changed speak against what has happened.
@@ -195,23 +222,29 @@ class Executor:
             stored = await asyncio.to_thread(self.ledger.finished, call.call_id, digest)
             if stored is not None:
                 return ExecuteOutput.model_validate(parse(stored))
+        hands_on = call.tool == HAND_OFF_TOOL
+        if hands_on and (known := await HandingOn(self).known(call, digest, give_up=request.give_up)) is not None:
+            return known
         entry = self._admit(call, digest, proof, now)
+        await HandingOn(self).stand(proof)
         bundle = self.policy.current()
         access = proof.question(proof.proposals[digest], now, bundle)
-        self.blobs.put(canonical(canonical_request(access)))
+        blobs = self.blobs.of(call.run)
+        blobs.put(canonical(canonical_request(access)))
         decision = decide(bundle, access)
         if decision.verdict == "deny":
             return ExecuteOutput(outcome="refused", decision=decision, detail=decision.reason)
-        profile = profile_of(bundle, entry.schema_, decision)
-        try:
-            leaves = way_out(bundle, decision, entry.schema_, profile)
-        except Refused as error:
-            return ExecuteOutput(outcome="refused", decision=decision, detail=str(error))
+        if not hands_on:
+            profile = profile_of(bundle, entry.schema_, decision)
+            try:
+                leaves = way_out(bundle, decision, entry.schema_, profile)
+            except Refused as error:
+                return ExecuteOutput(outcome="refused", decision=decision, detail=str(error))
         if entry.schema_.workspace != "none" and call.workspace != self.ledger.workspace(call.run):
             detail = "another call changed the run's files since this one was proposed; look again, then propose"
             return ExecuteOutput(outcome="refused", decision=decision, detail=detail)
         for pinned in filter(None, (entry.source, call.workspace)):
-            self.blobs.get(pinned)  # what is absent or altered is found before the call is reserved
+            blobs.get(pinned)  # what is absent or altered is found before the call is reserved
         try:
             nonces = self._quorum(request.approvals, proof, digest, decision, now)
         except TokenRejected:
@@ -223,7 +256,9 @@ class Executor:
         # Last, so that what nobody decided or approved on record has no way to run, and so need not be counted.
         if why := proof.so_far.may_run(digest):
             raise Refused(f"call {call.call_id!r} does not run: {why}")
-        reserved = await asyncio.to_thread(self._reserve, call, digest, decision, nonces)
+        if hands_on:
+            return await HandingOn(self).begin(call, digest, decision, nonces, access.arguments, proof)
+        reserved = await asyncio.to_thread(self.reserve, call, digest, decision, nonces)
         if reserved.state == "finished":
             return ExecuteOutput.model_validate(parse(reserved.result))
         execution = Execution(
@@ -242,45 +277,9 @@ class Executor:
             live=live,
         )
         if reserved.state == "in_doubt":
-            taken = await self._take_over(request, proof, execution, reserved, now)
-            if isinstance(taken, ExecuteOutput):
-                return taken
-            execution.attempt = taken
+            settled = partial(self._settlement, request.settled, proof, call, digest, now)
+            return await InDoubt(execution, reserved, settled).resolved()
         return await execution.run()
-
-    async def _take_over(
-        self,
-        request: ExecuteInput,
-        proof: RunProof,
-        execution: Execution,
-        reserved: ReserveOutcome,
-        now: datetime,
-    ) -> int | ExecuteOutput:
-        """What the earlier attempt's container still gives; or the attempt under which to run a call in doubt; or
-        that its outcome is unknown, which people settle."""
-        call, decision = request.call, execution.decision
-        if reserved.executor != self.name:
-            retake = partial(self._retake, call.call_id, reserved, [])
-            if (found := await execution.resume(retake)) is not None:
-                return found
-            reserved = replace(reserved, attempt=execution.attempt)
-        # Whatever is decided now, an earlier attempt that still runs must not act after it.
-        await self.driver.kill(call.call_id)
-        try:
-            settled = self._settlement(request.settled, proof, call, execution.digest, now)
-        except TokenRejected:
-            raise
-        except (Refused, Conflict) as error:
-            return ExecuteOutput(outcome="unknown", decision=decision, detail=str(error))
-        # An attempt that they let begin has used them up: what became of it is a question of its own.
-        if set(settled) & set((await asyncio.to_thread(self._row, call.call_id)).approvals):
-            settled = []
-        never_began = reserved.executor == self.name and (call.call_id, reserved.attempt) in self.not_started
-        if not (settled or never_began or self._safe_to_repeat(execution)):
-            detail = f"executor {reserved.executor!r} began it at {reserved.at.isoformat()} and left no result"
-            detail += _asked_for(await asyncio.to_thread(self.ledger.left, call.call_id))
-            return ExecuteOutput(outcome="unknown", decision=decision, detail=detail)
-        return await asyncio.to_thread(self._retake, call.call_id, reserved, settled)
 
     def _admit(self, call: ToolCall, digest: str, proof: RunProof, now: datetime) -> ToolEntry:
         """Raises unless the run is alive, its requester still speaks, and it proposed exactly this call."""
@@ -297,7 +296,7 @@ class Executor:
             raise EventForged(f"call {call.call_id!r} is not the one that was proposed (digests differ)")
         if by := proof.votes.turned_down.get(digest):
             raise Refused(f"call {call.call_id!r} was turned down by {by}; that is final")
-        if call.tool in BUILT_IN_TOOLS:
+        if call.tool in PUT_TO_PEOPLE:
             raise InvalidInput(f"{call.tool!r} runs nothing; people decide it")
         return proof.reach().tool(call.agent.removeprefix("agent:"), call.tool)
 
@@ -347,28 +346,8 @@ class Executor:
             raise Refused(f"an approval of call {digest} is not on record in run {proof.run!r}")
         return nonces
 
-    def _safe_to_repeat(self, execution: Execution) -> bool:
-        """Whether a second run cannot double an effect: the tool says so, or nothing can leave its sandbox."""
-        schema = execution.entry.schema_
-        if schema.idempotent:
-            return True
-        closed = execution.way_out is None and self.driver.contained(execution.profile)
-        return schema.effects == "contained" and closed
-
-    def _retake(self, call_id: str, reserved: ReserveOutcome, settled: list[str]) -> int:
-        try:
-            return self.ledger.retake(call_id, self.name, reserved.attempt, settled)
-        except Conflict as error:
-            now = self._row(call_id)
-            if now.finished_at is None and now.attempt == reserved.attempt:
-                raise
-            # An attempt that was taken for dead came to its end in this moment: the next one finds its result.
-            raise Unreachable(f"call {call_id!r} was taken over or ended meanwhile") from error
-
-    def _row(self, call_id: str) -> CallRow:
-        return next(row for row in self.ledger.calls(call_id.rpartition(":")[0]) if row.call_id == call_id)
-
-    def _reserve(self, call: ToolCall, digest: str, decision: Decision, nonces: list[str]) -> ReserveOutcome:
+    def reserve(self, call: ToolCall, digest: str, decision: Decision, nonces: list[str]) -> ReserveOutcome:
+        """Claim a call once and for ever, by this decision and these approvals."""
         return self.ledger.reserve(
             Reservation(
                 call_id=call.call_id,
@@ -382,15 +361,6 @@ class Executor:
                 approvals=tuple(nonces),
             )
         )
-
-
-def _asked_for(requests: list[EgressRecord]) -> str:
-    """What an attempt of unknown end asked for outside, for the person who settles it."""
-    if not requests:
-        return ""
-    told = [f"{one.asked} ({one.verdict})" for one in requests[:8]]
-    more = f" and {len(requests) - 8} more" if len(requests) > 8 else ""
-    return f"; it asked for {', '.join(told)}{more}"
 
 
 def _check_date(event: Event, now: datetime) -> None:

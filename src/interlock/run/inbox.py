@@ -37,7 +37,13 @@ def request_card(row: ApprovalRow, settings: Settings, ledger: Ledger, blobs: Bl
     call = proof.call_of(proof.proposals[request.call_digest])
     tool = proof.reach().tool(call.agent.removeprefix("agent:"), call.tool)
     return build_card(
-        request, call, tool, blobs.of(row.run), base=proof.requester().workspace, reason=_reason(proof, request), now=now
+        request,
+        call,
+        tool,
+        blobs.of(row.run),
+        base=proof.requester().workspace,
+        reason=_reason(proof, request),
+        now=now,
     )
 
 

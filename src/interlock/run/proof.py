@@ -8,12 +8,12 @@ receipt that no executor gave is forged, and nothing runs on it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from interlock.approval import ControlClaims, Controls, RequesterClaims
+from interlock.approval import ControlClaims, Controls, RequesterClaims, SignalClaims, Signals
 from interlock.audit import Ledger
 from interlock.definitions import ToolEntry
 from interlock.digest import digest_of, parse
@@ -27,24 +27,33 @@ from interlock.events import (
     CallProposed,
     EgressRequested,
     Event,
+    ModelResponded,
     RunCancelled,
     RunEnded,
+    RunErased,
     RunPaused,
     RunResumed,
     RunStarted,
+    SignalReceived,
 )
 from interlock.policy import Bundle, decide
 from interlock.run.arguments import load_arguments, normalise
 from interlock.run.attributes import carried, complete
 from interlock.run.catalogue import Scope, access_request, load_manifest
 from interlock.run.contracts import ASK_TOOL, SETTLE_TOOL
+from interlock.run.delegation import NOBODY_HANDED_ON, DelegationClaims, start_fields
+from interlock.run.erasure import check_erasure
 from interlock.run.receipt import Receipt
+from interlock.run.signal_values import check_fits
 from interlock.run.so_far import SoFar
+from interlock.run.spent import Spent
+from interlock.run.start import verified_start
+from interlock.run.trail import Trail
 from interlock.run.votes import Votes, same
 from interlock.signing import Verifier, load_verifier
 from interlock.types.access import AccessRequest, Decision, Route, canonical_request
 from interlock.types.approval import ApprovalRequest
-from interlock.types.blobs import Blobs
+from interlock.types.blobs import BlobStore
 from interlock.types.call import ToolCall
 from interlock.types.egress import EgressRecord
 from interlock.types.names import Digest
@@ -56,7 +65,8 @@ _VERBS: Final = {"run.paused": "pause", "run.resumed": "resume", "run.cancelled"
 class Sources:
     """Where proofs are looked up."""
 
-    blobs: Blobs
+    blobs: BlobStore
+    """A proof of a run reads that run's content alone, and what is shared."""
     api: Verifier
     executor: Verifier
     bundle: Callable[[str], Bundle]
@@ -78,14 +88,25 @@ class RunProof:
     """The latest verified decision, by call digest."""
     votes: Votes = field(default_factory=Votes)
     controls: Controls = field(default_factory=Controls)
+    signals: Signals = field(default_factory=Signals)
     workspace: str = ""
     """The files after the last call on record."""
-    ended: bool = False
+    start: RunStarted | None = None
+    end: RunEnded | None = None
+    spent: dict[str, Spent] = field(default_factory=dict)
+    """What each agent (`agent:NAME`) has used of its limits, by what the workflow says."""
     so_far: SoFar = field(default_factory=SoFar)
-    _call_ids: set[str] = field(default_factory=set)
+    trail: Trail = field(init=False)
+    """From which the next event is derived where it travels packed."""
+    _call_ids: dict[str, Digest] = field(default_factory=dict)
+    """Call id → call digest."""
     _finished_calls: set[str] = field(default_factory=set)
     _egress: dict[str, list[EgressRecord]] = field(default_factory=dict)
     """What was said of each call's requests, by call digest; the call's receipt must bear it out."""
+
+    def __post_init__(self) -> None:
+        self.sources = replace(self.sources, blobs=self.sources.blobs.of(self.run))
+        self.trail = Trail(run=self.run)
 
     def feed(self, event: Event) -> None:
         """Verify one event's claims and keep what it proves.
@@ -103,7 +124,23 @@ class RunProof:
         except (InterlockError, ValueError, TypeError, OverflowError) as error:
             raise EventForged(f"event {event.seq} ({event.kind}) of run {self.run!r}: {error}"[:2000]) from error
         self.so_far.feed(event)
+        self.trail.feed(event)
         self.count = event.seq + 1
+
+    @property
+    def ended(self) -> bool:
+        """Whether its last event is on record."""
+        return self.end is not None
+
+    @property
+    def delegation(self) -> DelegationClaims | None:
+        """The statement by which another run handed its work on; None where a person started it."""
+        return self.claims if isinstance(self.claims, DelegationClaims) else None
+
+    @property
+    def delegators(self) -> tuple[str, ...]:
+        """The agents that handed its work on, outermost first."""
+        return self.delegation.delegators if self.delegation is not None else ()
 
     @property
     def requests(self) -> dict[str, ApprovalRequest]:
@@ -146,17 +183,23 @@ class RunProof:
                 self._finished(event)
             case RunPaused() | RunResumed() | RunCancelled():
                 self._controlled(event)
+            case SignalReceived():
+                self._signalled(event)
             case RunEnded():
                 same("count", event.count, event.seq + 1)
                 same("workspace", event.workspace, self.workspace)
                 if self._egress:
                     raise InvalidInput(f"no receipt bears out the requests of call {next(iter(self._egress))}")
-                self.ended = True
+                self.end = event
+            case ModelResponded():
+                self.spent.setdefault(event.agent, Spent()).replied(event.input_tokens + event.output_tokens)
+            case RunErased():
+                self._erased(event)
             case _:
                 pass  # what the graph worker says of its agents and models proves nothing and permits nothing
 
     def _started(self, event: RunStarted) -> None:
-        claims = RequesterClaims.read(self.sources.api, event.requester_token, now=None)
+        claims = verified_start(event, self.sources.api, self.sources.executor)
         for name, said in (
             ("run", event.run),
             ("tenant", event.tenant),
@@ -167,9 +210,11 @@ class RunProof:
         ):
             same(name, said, getattr(claims, name))
         same("requester", event.requester, claims.sub)
+        for name, stated in {**NOBODY_HANDED_ON, **start_fields(event.requester_token)}.items():
+            same(name, getattr(event, name), stated)
         manifest = load_manifest(self.sources.blobs, claims.manifest)
         value = parse(self.sources.blobs.get(claims.input))
-        self.claims, self.scope = claims, Scope.of(manifest, claims.workflow, value)
+        self.start, self.claims, self.scope = event, claims, Scope.of(manifest, claims.workflow, value)
         self.workspace = claims.workspace
 
     def _proposed(self, event: CallProposed) -> None:
@@ -183,7 +228,7 @@ class RunProof:
             raise InvalidInput(f"call_id: {event.call_id!r} was used before")
         if event.edited_from:
             same("arguments", event.arguments, self._edited(event.edited_from, entry))
-        self._call_ids.add(event.call_id)
+        self._call_ids[event.call_id] = event.call_digest
         self.proposals[event.call_digest] = event
 
     def _edited(self, call_id: str, entry: ToolEntry) -> Digest:
@@ -192,6 +237,12 @@ class RunProof:
             raise InvalidInput(f"edited_from: nobody edited call {call_id!r}")
         raw = load_arguments(self.sources.blobs, self.votes.edits[call_id])
         return digest_of(normalise(entry.schema_.parameters, raw))
+
+    def proposed(self, call_id: str) -> ToolCall:
+        """The call that was proposed under an id. Raises EventForged where none was."""
+        if call_id not in self._call_ids:
+            raise EventForged(f"no call {call_id!r} was proposed in run {self.run!r}")
+        return self.call_of(self.proposals[self._call_ids[call_id]])
 
     def call_of(self, event: CallProposed) -> ToolCall:
         """The call that a proposal describes."""
@@ -213,6 +264,7 @@ class RunProof:
             load_arguments(self.sources.blobs, proposal.arguments),
             tenant=claims.tenant,
             agent=agent,
+            delegators=self.delegators,
             requester=claims.sub,
             run=self.run,
             workflow=claims.workflow,
@@ -302,7 +354,7 @@ class RunProof:
         return found
 
     def _finished(self, event: CallFinished) -> None:
-        receipt = Receipt.read(self.sources.executor, event.receipt)
+        receipt = Receipt.found(self.sources.executor, self.sources.blobs, event.receipt)
         proposal = self._proposal(event.call_digest)
         same("call_id", event.call_id, proposal.call_id)
         for name, said in (
@@ -315,12 +367,15 @@ class RunProof:
             ("artifacts", event.artifacts),
             ("start", event.start),
             ("usage", event.usage),
+            ("child", event.child),
             ("egress", Receipt.egress_digest(self._egress.pop(event.call_digest, []))),
         ):
             same(name, said, getattr(receipt, name))
         if event.call_id in self._finished_calls:
             raise InvalidInput(f"call_id: {event.call_id!r} finished before")
         self._finished_calls.add(event.call_id)
+        if event.child is not None:
+            self.spent.setdefault(proposal.agent, Spent()).tokens += event.child.tokens
         self.workspace = event.workspace
 
     def _requested_outside(self, event: EgressRequested) -> None:
@@ -342,13 +397,31 @@ class RunProof:
         self.controls.check(claims, run=self.run, tenant=self.requester().tenant)
         self.controls.take(claims)
 
+    def _signalled(self, event: SignalReceived) -> None:
+        claims = SignalClaims.read(self.sources.api, event.token, now=event.time)
+        for name, said, found in (
+            ("by", event.by, claims.sub),
+            ("name", event.name, claims.name),
+            ("value", event.value, claims.value),
+        ):
+            same(name, said, found)
+        names = self.reach().signals
+        self.signals.check(claims, run=self.run, tenant=self.requester().tenant, names=names)
+        check_fits(claims.name, names[claims.name], parse(self.sources.blobs.get(claims.value)))
+        self.signals.take(claims)
+
+    def _erased(self, event: RunErased) -> None:
+        if not self.ended:
+            raise InvalidInput("the run has not ended")
+        check_erasure(event, self.sources.api, self.requester().tenant)
+
     def _proposal(self, call_digest: str) -> CallProposed:
         if call_digest not in self.proposals:
             raise InvalidInput(f"call_digest: no such call was proposed ({call_digest})")
         return self.proposals[call_digest]
 
 
-def recorded_sources(ledger: Ledger, blobs: Blobs, keys: Path) -> Sources:
+def recorded_sources(ledger: Ledger, blobs: BlobStore, keys: Path) -> Sources:
     """Sources for reading a record: public keys from `keys`, and the bundles that an executor itself had in
     force, as the ledger remembers them. A bundle that somebody merely put among the blobs counts for nothing.
 

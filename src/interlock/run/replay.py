@@ -16,23 +16,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from temporalio.client import Client, WorkflowHistory
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.service import RPCError
+from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
 from interlock.audit import Ledger, verify_run
-from interlock.errors import InterlockError, Unreachable
-from interlock.events import CallFinished, CallUnknown, EgressRequested, Event
+from interlock.errors import InterlockError
+from interlock.events import CallFinished, CallUnknown, EgressRequested, Event, RunErased
 from interlock.graph import Services, configure
 from interlock.run.authority import trust
 from interlock.run.chain import tap
+from interlock.run.erased_record import signatures
+from interlock.run.erasure import told
+from interlock.run.histories import executions, is_whole
+from interlock.run.payloads import data_converter
 from interlock.run.pinned import pinned, problem, receipted
 from interlock.run.proof import RunProof, Sources, recorded_sources
 from interlock.run.worker import Content, workflow_runner
 from interlock.settings import Settings
 from interlock.signing import Verifier, load_verifier
-from interlock.types.blobs import Blobs
+from interlock.types.blobs import BlobStore
 
 Check = Literal["ledger", "history", "proofs", "calls"]
 CHECKS: tuple[Check, ...] = ("ledger", "history", "proofs", "calls")
@@ -62,6 +64,11 @@ class Verdict:
     """How many policy decisions were made again."""
     approvals: int = 0
     receipts: int = 0
+    erased: str = ""
+    """By whom, when and why the run's content was erased: then neither its history nor its decisions can be
+    computed again, and the verdict speaks of the chain, the signatures and the executor's record."""
+    history_from: int = 0
+    """The first event that Temporal's history still gives: the server drops ended executions after a time."""
     differences: list[Difference] = field(default_factory=list)
 
     @property
@@ -77,34 +84,35 @@ class Verdict:
 
 
 async def replay(
-    run: str, settings: Settings, ledger: Ledger, blobs: Blobs, *, history: WorkflowHistory, content: Content
+    run: str,
+    settings: Settings,
+    ledger: Ledger,
+    blobs: BlobStore,
+    *,
+    history: WorkflowHistory | None,
+    content: Content,
 ) -> Verdict:
-    """Verify one run against its Temporal history, its ledger and its blobs."""
+    """Verify one run against its Temporal history, its ledger and its blobs. An erased run needs no history."""
     verdict = Verdict(run)
     sealer = load_verifier(settings.keys_folder, "ledger")
     recorded = _check_ledger(run, ledger, blobs, sealer, verdict)
     if recorded is None:
         return verdict
-    await _check_history(run, settings, blobs, history, content, recorded, verdict)
-    _check_proofs(run, recorded_sources(ledger, blobs, settings.keys_folder), recorded, verdict)
+    sources = recorded_sources(ledger, blobs, settings.keys_folder)
+    if recorded and isinstance(recorded[-1], RunErased):
+        _check_erased(sources, recorded, recorded[-1], verdict)
+    else:
+        assert history is not None, "only an erased run has none"
+        await _check_history(run, settings, blobs, history, content, recorded, verdict)
+        _check_proofs(run, sources, recorded, verdict)
     _check_calls(run, ledger, recorded, verdict)
     _check_requests(run, ledger, recorded, verdict)
     return verdict
 
 
-async def fetch_history(client: Client, run: str) -> WorkflowHistory:
-    """A run's history from the Temporal server.
-
-    Raises:
-        Unreachable: the server does not have it, or does not answer.
-    """
-    try:
-        return await client.get_workflow_handle(run).fetch_history()
-    except RPCError as error:
-        raise Unreachable(f"Temporal has no history of run {run!r}: {error.message}") from error
-
-
-def _check_ledger(run: str, ledger: Ledger, blobs: Blobs, sealer: Verifier, verdict: Verdict) -> list[Event] | None:
+def _check_ledger(
+    run: str, ledger: Ledger, blobs: BlobStore, sealer: Verifier, verdict: Verdict
+) -> list[Event] | None:
     """The recorded events; None where they cannot even be read."""
     for finding in verify_run(ledger, run, blobs, sealer):
         verdict.differences.append(Difference("ledger", finding.seq, finding.kind, finding.field, finding.message))
@@ -114,14 +122,14 @@ def _check_ledger(run: str, ledger: Ledger, blobs: Blobs, sealer: Verifier, verd
         verdict.differences.append(Difference("ledger", -1, "run", "", str(error)))
         return None
     verdict.events = len(events)
-    verdict.open = not events or events[-1].kind != "run.ended"
+    verdict.open = not events or events[-1].kind not in ("run.ended", "run.erased")
     return events
 
 
 async def _check_history(
     run: str,
     settings: Settings,
-    blobs: Blobs,
+    blobs: BlobStore,
     history: WorkflowHistory,
     content: Content,
     recorded: list[Event],
@@ -134,18 +142,23 @@ async def _check_history(
         workflows=content.workflows,
         plugins=[content.plugin()],
         workflow_runner=workflow_runner(),
-        data_converter=pydantic_data_converter,
+        data_converter=data_converter(settings),
         namespace=settings.temporal_namespace,
     )
     tap(run, recomputed.append)
+    failure: BaseException | None = None
     try:
-        result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
-        failure: BaseException | None = result.replay_failure
+        for part in executions(history):
+            failure = (
+                await replayer.replay_workflow(part, raise_on_replay_failure=False)
+            ).replay_failure or failure
     except Exception as error:  # a history altered into nonsense
         failure = error
     finally:
         tap(run, None)
-    verdict.differences += _compared(recorded, recomputed, verdict.open)
+    if recomputed and not is_whole(history):
+        verdict.history_from = recomputed[0].seq
+    verdict.differences += _compared(recorded[verdict.history_from :], recomputed, verdict.open)
     if failure is not None:
         message = f"Temporal's history does not replay: {failure}"[:1000]
         verdict.differences.append(Difference("history", -1, "run", "", message))
@@ -197,11 +210,23 @@ def _check_proofs(run: str, sources: Sources, recorded: list[Event], verdict: Ve
     _check_pinned(proof, recorded, verdict)
 
 
+def _check_erased(sources: Sources, recorded: list[Event], erasure: RunErased, verdict: Verdict) -> None:
+    """What is left to check without content: whatever somebody signed."""
+    verdict.erased = told(erasure)
+    verdict.approvals = sum(event.kind == "approval.decided" for event in recorded)
+    verdict.receipts = sum(event.kind == "call.finished" for event in recorded)
+    for event, message in signatures(recorded, sources):
+        verdict.differences.append(Difference("proofs", event.seq, event.kind, "", message))
+
+
 def _check_pinned(proof: RunProof, recorded: list[Event], verdict: Verdict) -> None:
     """The blobs that the manifest and the receipts name: a record without them cannot be understood again."""
     if proof.scope is None:
         return
-    named = [*pinned(proof.scope.manifest, recorded[0]), *receipted(recorded, proof.sources.executor)]
+    named = [
+        *pinned(proof.scope.manifest, recorded[0]),
+        *receipted(recorded, proof.sources.executor, proof.sources.blobs),
+    ]
     for event, place, digest in named:
         if message := problem(proof.sources.blobs, digest):
             verdict.differences.append(Difference("ledger", event.seq, event.kind, place, message))

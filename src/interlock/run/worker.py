@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.langgraph import LangGraphPlugin
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from interlock.audit import Ledger, SqlBlobs
+from interlock.audit import Ledger, open_blobs
 from interlock.definitions import AgentDefinition
 from interlock.errors import Unreachable
 from interlock.graph import ACTIVITIES, Services, configure, register
@@ -28,8 +27,12 @@ from interlock.policy.signature import signed_only
 from interlock.project import load_agents, load_workflows, mount
 from interlock.run.authority import trust
 from interlock.run.deciding import Deciding
+from interlock.run.erase_workflow import EraseRun
+from interlock.run.erasing import Erasing
 from interlock.run.executor import BEAT_S, Executor
+from interlock.run.payloads import data_converter
 from interlock.run.proof import recorded_sources
+from interlock.run.scheduled import Scheduled
 from interlock.run.shadow import Shadow
 from interlock.run.workflow import AgentRun
 from interlock.sandbox import Driver, make_driver
@@ -67,8 +70,12 @@ PASSTHROUGH: Final = (
 itself deterministic; a team's workflows/ are still imported in Temporal's sandbox."""
 
 
-async def connect(settings: Settings) -> Client:
+async def connect(settings: Settings, *, scope: str = "") -> Client:
     """A Temporal client.
+
+    Args:
+        settings: the project's.
+        scope: whose payloads it writes, where no run is named yet: `schedule:NAME`.
 
     Raises:
         Unreachable: no server answers at the address.
@@ -77,7 +84,7 @@ async def connect(settings: Settings) -> Client:
         return await Client.connect(
             settings.temporal_address,
             namespace=settings.temporal_namespace,
-            data_converter=pydantic_data_converter,
+            data_converter=data_converter(settings, scope=scope),
         )
     except (RPCError, RuntimeError, OSError) as error:
         raise Unreachable(
@@ -124,7 +131,7 @@ class Content:
             ProjectError: a file does not load.
         """
         mount(root)
-        return cls(load_agents(root), [AgentRun, *load_workflows(root).values()])
+        return cls(load_agents(root), [AgentRun, Scheduled, *load_workflows(root).values()])
 
     def plugin(self) -> LangGraphPlugin:
         """The official plugin with every agent's graph. Made once a process: it rewrites the graphs."""
@@ -138,15 +145,16 @@ def workflow_runner() -> SandboxedWorkflowRunner:
 
 def graph_worker(client: Client, settings: Settings, content: Content | None = None) -> Worker:
     """A worker for workflows, model calls and first decisions. Reads public keys, policy and blobs, no more."""
-    blobs = SqlBlobs(settings.effective_blobs_url)
+    blobs = open_blobs(settings)
     trust(load_verifier(settings.keys_folder, "api"))
     configure(Services(blobs=blobs, settings=settings))
     content = content or Content.load(settings.root)
+    deciding = Deciding(policy_source(settings, blobs), blobs, settings.events_an_execution)
     return Worker(
         client,
         task_queue=settings.graph_queue,
         workflows=content.workflows,
-        activities=[*Deciding(policy_source(settings, blobs), blobs).activities(), *ACTIVITIES],
+        activities=[*deciding.activities(), *ACTIVITIES],
         plugins=[content.plugin()],
         workflow_runner=workflow_runner(),
         activity_executor=ThreadPoolExecutor(64),
@@ -157,7 +165,7 @@ def graph_worker(client: Client, settings: Settings, content: Content | None = N
 def make_executor(settings: Settings, driver: Driver | None = None) -> Executor:
     """The execution edge of this process, with the executor's and the ledger's key."""
     keys = settings.keys_folder
-    blobs = SqlBlobs(settings.effective_blobs_url)
+    blobs = open_blobs(settings)
     ledger = Ledger(settings.effective_ledger_url)
     return Executor(
         name=f"{socket.gethostname()}-{os.getpid()}",
@@ -174,10 +182,11 @@ def make_executor(settings: Settings, driver: Driver | None = None) -> Executor:
 
 def executor_worker(client: Client, settings: Settings, executor: Executor) -> Worker:
     """A worker that acts: engine code only, the only role with keys and the Docker socket."""
-    activities: Sequence[Any] = executor.activities()
+    activities: Sequence[Any] = [*executor.activities(), *Erasing(executor).activities()]
     return Worker(
         client,
         task_queue=settings.executor_queue,
+        workflows=[EraseRun],
         activities=activities,
         max_concurrent_activities=32,
         # Otherwise beats are held back until shortly before the timeout: a busy machine would then lose calls
