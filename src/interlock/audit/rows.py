@@ -165,6 +165,20 @@ class CallRow:
 
 
 @dataclass(frozen=True, slots=True)
+class HandOffRow:
+    """Work that a call handed on to a run of another agent."""
+
+    call_id: str
+    run: str
+    """The run that handed it on."""
+    child: str
+    """The run that does it."""
+    agent: str
+    delegation: str
+    """The executor's signed statement by which the child acts."""
+
+
+@dataclass(frozen=True, slots=True)
 class Alarm:
     """Something that no honest part does, seen by the ledger or an executor."""
 

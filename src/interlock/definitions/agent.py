@@ -10,6 +10,8 @@ from interlock.errors import InvalidInput
 
 DEFAULT_MODEL: Final = "default"
 """Means: the model that the settings name (`INTERLOCK_MODEL`), the scripted one unless set."""
+HAND_OFF_TO: Final = "hand_off_to_"
+"""A model sees one function for each agent that it may hand work on to, named so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ class AgentDefinition:
     """Most tokens, in and out, in one run of the agent; 0 means no limit."""
     graph: Callable[[], Any] | None = None
     """Returns an uncompiled StateGraph; None means the standard loop."""
+    hand_off: tuple[str, ...] = ()
+    """The agents that it may hand work on to, if the policy lets it."""
 
 
 def agent(
@@ -39,14 +43,25 @@ def agent(
     max_steps: int = 50,
     max_tokens: int = 0,
     graph: Callable[[], Any] | None = None,
+    hand_off: list[str] | tuple[str, ...] = (),
 ) -> AgentDefinition:
     """Define an agent.
 
     Raises:
-        InvalidInput: a limit is not positive, or a tool is named twice.
+        InvalidInput: a limit is not positive, a tool or an agent is named twice, or a tool has the name under which
+            the model hands work on.
     """
     if max_steps < 1 or max_tokens < 0:
         raise InvalidInput(f"agent {name!r}: max_steps must be at least 1 and max_tokens at least 0")
     if len(set(tools)) != len(tools):
         raise InvalidInput(f"agent {name!r}: a tool is named twice in {list(tools)}")
-    return AgentDefinition(name, prompt, tuple(tools), model, max_steps, max_tokens, graph)
+    if len(set(hand_off)) != len(hand_off):
+        raise InvalidInput(f"agent {name!r}: an agent is named twice in hand_off {list(hand_off)}")
+    if taken := sorted({handing_to(one) for one in hand_off} & set(tools)):
+        raise InvalidInput(f"agent {name!r}: {taken[0]!r} is a tool and the name under which it hands work on")
+    return AgentDefinition(name, prompt, tuple(tools), model, max_steps, max_tokens, graph, tuple(hand_off))
+
+
+def handing_to(agent: str) -> str:
+    """The name under which a model hands work on to an agent."""
+    return f"{HAND_OFF_TO}{agent}"

@@ -15,8 +15,9 @@ from interlock.digest import digest_of
 from interlock.types.closed import Closed
 from interlock.types.names import Digest, Name, OptionalDigest, ToolName
 
-RESERVED_LABELS: Final = frozenset({"requester", "model", "approver"})
-"""Labels that only the engine gives: a value of the run's input, of no known origin, from an approver."""
+RESERVED_LABELS: Final = frozenset({"requester", "model", "approver", "sender"})
+"""Labels that only the engine gives: a value of the run's input, of no known origin, from an approver, from a signal
+of somebody else than the requester."""
 
 
 ToolKind = Literal["python", "command", "shell", "mcp", "http", "output"]
@@ -53,6 +54,14 @@ class ToolSchema(Closed):
     """Labels that its result no longer has."""
     credentials: tuple[Name, ...] = ()
     """Secrets that the egress proxy adds to its requests, if the policy grants them."""
+    reconcile: bool = False
+    """Whether it says how to find out if a call happened whose result was lost."""
+
+    @model_validator(mode="after")
+    def _can_be_asked_for_a_reason(self) -> Self:
+        if self.reconcile and self.idempotent:
+            raise ValueError("reconcile is never asked of an idempotent tool, which simply runs again: drop one")
+        return self
 
     @model_validator(mode="after")
     def _labels_and_arguments_fit(self) -> Self:
@@ -95,6 +104,8 @@ class AgentEntry(Closed):
     max_tokens: int
     custom: bool
     """Whether the agent brings its own StateGraph."""
+    hand_off: tuple[Name, ...] = ()
+    """The agents that it may hand work on to."""
 
 
 class WorkflowEntry(Closed):
@@ -105,6 +116,8 @@ class WorkflowEntry(Closed):
     """The only agents that a run of this workflow may act as."""
     input_schema: dict[str, JsonValue] = Field(default_factory=dict)
     """JSON Schema of the workflow's input, for checking `run start --input`."""
+    signals: dict[Name, dict[str, JsonValue]] = Field(default_factory=dict)
+    """What its runs listen to: name → JSON Schema of the value; an empty one takes any value."""
     description: str = ""
 
 

@@ -3,16 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from langchain_core.language_models import BaseChatModel
 
+from interlock.definitions.agent import handing_to
 from interlock.definitions.manifest import AgentEntry, Manifest
 from interlock.errors import InvalidInput
 from interlock.graph.models import model_name
 from interlock.graph.proposals import Schemas, to_wire
 from interlock.graph.services import Services
 from interlock.types.names import Digest
+
+_TASK: Final = {
+    "type": "object",
+    "properties": {"task": {"type": "string", "description": "All that it must know: it sees nothing else."}},
+    "required": ["task"],
+    "additionalProperties": False,
+}
+
+
+def _handing_on(agent: str) -> dict[str, Any]:
+    """Handing work on to an agent, as a function in the form that chat models bind."""
+    description = (
+        f"Hand a task on to the agent {agent!r}. It works on the run's files in a run of its own, with no more "
+        "permissions than yours; you get its final answer."
+    )
+    return {
+        "type": "function",
+        "function": {"name": handing_to(agent), "description": description, "parameters": _TASK},
+    }
 
 
 @dataclass(frozen=True)
@@ -35,13 +55,14 @@ class Binding:
 
     @property
     def schemas(self) -> Schemas:
-        """JSON Schemas of the arguments of the agent's tools."""
-        return {name: self.manifest.tools[name].schema_.parameters for name in self.entry.tools}
+        """JSON Schemas of the arguments of the agent's tools, and of handing work on."""
+        own = {name: self.manifest.tools[name].schema_.parameters for name in self.entry.tools}
+        return own | {handing_to(name): dict(_TASK) for name in self.entry.hand_off}
 
     @property
     def tools(self) -> list[dict[str, Any]]:
         """The agent's tools as functions in the form that chat models bind."""
-        return [self._function(name) for name in self.entry.tools]
+        return [*map(self._function, self.entry.tools), *map(_handing_on, self.entry.hand_off)]
 
     def _function(self, name: str) -> dict[str, Any]:
         schema, wire = self.manifest.tools[name].schema_, to_wire(name)

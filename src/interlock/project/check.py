@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from interlock.definitions import ToolSchema
+from interlock.definitions.agent import handing_to
 from interlock.errors import ProjectError
 from interlock.project.declared import DeclaredTool, declared_tools
 from interlock.project.description import ProjectDescription, describe
@@ -171,13 +172,18 @@ def _agents(
         for tool in agent.tools:
             if tool not in tools:
                 yield source.problem(source.string(tool), f"unknown tool {tool!r}", closest(tool, tools))
+        for one in agent.hand_off:
+            if one not in snapshot.modules("agents"):
+                found = closest(one, snapshot.modules("agents"))
+                yield source.problem(source.string(one), f"unknown agent {one!r} in hand_off", found)
         if not _MODEL.fullmatch(agent.model):
             message = f"model {agent.model!r} is not default, scripted, openai:NAME or anthropic:NAME"
             yield source.problem(source.keyword("model", agent.model), message)
         yield from check_prompt(snapshot, source, agent.prompt)
         playbook = playbook_path(name)
         if playbook in snapshot.files:
-            yield from check_playbook(playbook, snapshot.files[playbook], agent.tools)
+            known = (*agent.tools, *map(handing_to, agent.hand_off))
+            yield from check_playbook(playbook, snapshot.files[playbook], known)
     agents = snapshot.modules("agents")
     for path in sorted(snapshot.files):
         owner = path.removeprefix("agents/").removesuffix(".playbook.yaml")

@@ -80,6 +80,7 @@ def _agent(definition: AgentDefinition, mermaid: str) -> AgentDescription:
         max_steps=definition.max_steps,
         max_tokens=definition.max_tokens,
         custom=definition.graph is not None,
+        hand_off=definition.hand_off,
         mermaid=mermaid,
     )
 
@@ -92,6 +93,7 @@ def _workflow(workflow: type) -> WorkflowDescription:
         agents=tuple(mark.agents),
         description=mark.description,
         input_schema=json.loads(json.dumps(schema)),
+        signals=json.loads(json.dumps(getattr(mark, "signals", {}))),
     )
 
 

@@ -42,6 +42,8 @@ class AgentDescription(Closed):
     max_tokens: int
     custom: bool
     """Whether it brings its own StateGraph."""
+    hand_off: tuple[str, ...] = ()
+    """The agents that it may hand work on to."""
     mermaid: str = ""
     """Its graph as a Mermaid diagram; empty where nothing drew it."""
 
@@ -53,6 +55,7 @@ class WorkflowDescription(Closed):
     agents: tuple[str, ...]
     description: str = ""
     input_schema: dict[str, JsonValue] = Field(default_factory=dict)
+    signals: dict[Name, dict[str, JsonValue]] = Field(default_factory=dict)
 
 
 class ProjectDescription(Closed):

@@ -163,6 +163,10 @@ def _unknown(
         for tool in agent.tools:
             if tool not in tools:
                 yield Problem(file=path, line=1, message=f"unknown tool {tool!r}", suggestion=closest(tool, tools))
+        for one in agent.hand_off:
+            if one not in description.agents:
+                found = closest(one, description.agents)
+                yield Problem(file=path, line=1, message=f"unknown agent {one!r} in hand_off", suggestion=found)
         prompt = prompt_path(agent.prompt)
         if prompt is not None and prompt not in snapshot.files:
             yield Problem(file=path, line=1, message=f"there is no prompt file {prompt} that can be read")
@@ -188,6 +192,7 @@ def _agent(snapshot: Snapshot, agent: AgentDescription, keep: _Keeper) -> AgentE
         max_steps=agent.max_steps,
         max_tokens=agent.max_tokens,
         custom=agent.custom,
+        hand_off=agent.hand_off,
     )
 
 
@@ -196,6 +201,7 @@ def _workflow(snapshot: Snapshot, workflow: WorkflowDescription, keep: _Keeper) 
         source=keep(snapshot.files[f"workflows/{workflow.name}.py"]),
         agents=workflow.agents,
         input_schema=workflow.input_schema,
+        signals=workflow.signals,
         description=workflow.description,
     )
 

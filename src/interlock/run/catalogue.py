@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
+from pydantic import JsonValue
+
 from interlock.definitions import Manifest, ToolEntry, ToolSchema
+from interlock.definitions.agent import HAND_OFF_TO
 from interlock.digest import digest_bytes, parse
 from interlock.errors import InvalidInput
 from interlock.run.arguments import normalise
-from interlock.run.contracts import AGENT_RUN, ASK_TOOL, BUILT_IN_TOOLS, SETTLE_TOOL
+from interlock.run.contracts import AGENT_RUN, ASK_TOOL, BUILT_IN_TOOLS, HAND_OFF_TOOL, SETTLE_TOOL
 from interlock.types.access import AccessRequest
 from interlock.types.blobs import Blobs
 from interlock.types.names import Digest
@@ -28,11 +31,13 @@ _TEXT: Final = {"type": "string"}
 _BUILT_IN: Final[Mapping[str, tuple[str, dict[str, Any]]]] = {
     ASK_TOOL: ("ask", {"question": {}}),
     SETTLE_TOOL: ("settle", {"call_id": _TEXT, "tool": _TEXT, "reason": _TEXT}),
+    HAND_OFF_TOOL: ("hand_off", {"agent": _TEXT, "task": {}}),
 }
+_RESOURCES: Final[Mapping[str, str]] = {HAND_OFF_TOOL: "agent:{agent}"}
 
 
 def built_in(tool: str) -> ToolEntry:
-    """The entry of a built-in call: it runs nothing, but a rule decides it like any other."""
+    """The entry of a built-in call: nothing of it runs in a sandbox, but a rule decides it like any other."""
     action, properties = _BUILT_IN[tool]
     parameters: dict[str, Any] = {
         "type": "object",
@@ -46,8 +51,9 @@ def built_in(tool: str) -> ToolEntry:
         parameters=parameters,
         result={},
         action=action,
-        resource=f"tool:{tool}",
-        workspace="none",
+        resource=_RESOURCES.get(tool, f"tool:{tool}"),
+        # Who hands work on hands on the files as they are, and may get them back changed.
+        workspace="write" if tool == HAND_OFF_TOOL else "none",
         effects="contained",
         idempotent=True,
         profile="default",
@@ -58,7 +64,7 @@ def built_in(tool: str) -> ToolEntry:
 
 
 def built_in_source(tool: str) -> bytes:
-    """What stands for the source of a built-in call, which runs nothing."""
+    """What stands for the source of a built-in call, which has none."""
     return tool.encode()
 
 
@@ -83,6 +89,8 @@ class Scope:
     manifest: Manifest
     agents: tuple[str, ...]
     """The agents that it may act as."""
+    signals: Mapping[str, dict[str, JsonValue]] = field(default_factory=dict)
+    """What it listens to: name → JSON Schema of the value."""
 
     @classmethod
     def of(cls, manifest: Manifest, workflow: str, value: Any) -> Scope:
@@ -95,7 +103,8 @@ class Scope:
             name = str(value.get("agent", "")) if isinstance(value, dict) else ""
             known(name, manifest.agents, "agent")
             return cls(manifest, (name,))
-        return cls(manifest, known(workflow, manifest.workflows, "workflow").agents)
+        entry = known(workflow, manifest.workflows, "workflow")
+        return cls(manifest, entry.agents, entry.signals)
 
     def tool(self, agent: str, tool: str) -> ToolEntry:
         """The entry of a tool that the agent may propose.
@@ -105,6 +114,8 @@ class Scope:
         """
         if agent not in self.agents:
             raise InvalidInput(f"agent {agent!r} has no part in this run; its agents are {', '.join(self.agents)}")
+        if tool == HAND_OFF_TOOL:
+            return self._hand_off(agent)
         if tool in BUILT_IN_TOOLS:
             return built_in(tool)
         names = self.manifest.agents[agent].tools
@@ -113,6 +124,28 @@ class Scope:
             hint = f"did you mean {close[0]!r}?" if close else f"your tools are {', '.join(names) or 'none'}"
             raise InvalidInput(f"there is no tool {tool[:128]!r}", next_step=hint)
         return self.manifest.tools[tool]
+
+    def _hand_off(self, agent: str) -> ToolEntry:
+        """The entry of handing work on, to the agents that this one may hand it to."""
+        receivers = self.manifest.agents[agent].hand_off
+        if not receivers:
+            raise InvalidInput(
+                f"agent {agent!r} hands work on to nobody", next_step="name agents in its `hand_off`"
+            )
+        entry = built_in(HAND_OFF_TOOL)
+        properties = {"agent": {"enum": list(receivers)}, "task": {}}
+        parameters = {**entry.schema_.parameters, "properties": properties}
+        return entry.model_copy(update={"schema_": entry.schema_.model_copy(update={"parameters": parameters})})
+
+
+def hand_off_meant(manifest: Manifest, agent: str, tool: str) -> tuple[str, dict[str, JsonValue]]:
+    """The tool that a model means, and arguments that the name says: `hand_off_to_NAME` hands work on to NAME.
+    Arguments that are given count before those: an approver who edits the call may name another receiver."""
+    entry = manifest.agents.get(agent)
+    receiver = tool.removeprefix(HAND_OFF_TO)
+    if entry is None or tool in entry.tools or receiver == tool or receiver not in entry.hand_off:
+        return tool, {}
+    return HAND_OFF_TOOL, {"agent": receiver}
 
 
 def known(name: str, among: Mapping[str, T], what: str) -> T:
@@ -130,6 +163,7 @@ def access_request(
     *,
     tenant: str,
     agent: str,
+    delegators: tuple[str, ...] = (),
     requester: str,
     run: str,
     workflow: str,
@@ -144,6 +178,7 @@ def access_request(
     return AccessRequest(
         tenant=tenant,
         agent=f"agent:{agent}",
+        delegators=delegators,
         requester=requester,
         tool=entry.schema_.name,
         action=entry.schema_.action,

@@ -10,11 +10,12 @@ from typing import Any, Final, Literal
 
 from pydantic import AwareDatetime, Field, JsonValue
 
+from interlock.run.packing import Batch
 from interlock.types.access import Decision
-from interlock.types.call import Artifact, CallStatus, ToolCall, Usage
-from interlock.types.closed import Closed
+from interlock.types.call import Artifact, CallStatus, ChildRun, ToolCall, Usage
+from interlock.types.closed import Closed, Slim
 from interlock.types.egress import EgressRecord
-from interlock.types.names import Digest, OptionalDigest, RunId, SubjectName, ToolName
+from interlock.types.names import Digest, Name, OptionalDigest, RunId, SubjectName, ToolName
 
 AGENT_RUN: Final = "agent_run"
 """The built-in workflow that runs one agent on one task."""
@@ -22,7 +23,11 @@ ASK_TOOL: Final = "interlock.ask"
 """The built-in call by which a graph asks a person; a rule must route it."""
 SETTLE_TOOL: Final = "interlock.settle"
 """The built-in call by which a person settles an unknown outcome; a rule must route it."""
-BUILT_IN_TOOLS: Final = (ASK_TOOL, SETTLE_TOOL)
+HAND_OFF_TOOL: Final = "interlock.hand_off"
+"""The built-in call by which an agent hands work on to another; a rule must allow it."""
+PUT_TO_PEOPLE: Final = (ASK_TOOL, SETTLE_TOOL)
+"""Built-in calls that run nothing: people decide them."""
+BUILT_IN_TOOLS: Final = (*PUT_TO_PEOPLE, HAND_OFF_TOOL)
 
 
 class RunInput(Closed):
@@ -36,6 +41,8 @@ class RunInput(Closed):
     manifest: Digest
     input: JsonValue
     workspace: OptionalDigest = ""
+    carried: JsonValue = None
+    """What an earlier execution of the run carried over (`interlock.run.carried.Carried`); None at its start."""
 
 
 class RunOutcome(Closed):
@@ -64,6 +71,10 @@ class RunFacts(Closed):
     agents: dict[str, AgentFacts]
     writers: tuple[str, ...]
     """Tools that change the workspace: their calls run one after the other."""
+    signals: dict[Name, dict[str, JsonValue]] = Field(default_factory=dict)
+    """What the workflow listens to: name → JSON Schema of the value."""
+    events_an_execution: int = 450
+    """How long Temporal's history of the workflow may be before the run goes on in a new execution."""
 
 
 class OpenRun(Closed):
@@ -89,13 +100,29 @@ class CallSoFar(Closed):
     """Labels that its arguments had."""
 
 
+class SignalSoFar(Closed):
+    """A signal that a person sent to the run."""
+
+    value: Digest
+    requester: bool
+    """Whether it was the run's own requester."""
+
+
 class RunSoFar(Closed):
     """The run before a call, as its events tell it."""
 
     events: int = 0
     """How many of its events were read."""
     input: OptionalDigest = ""
-    """What the requester said."""
+    """What the requester said; or, where work was handed on, what the model of another agent wrote."""
+    handed_on: bool = False
+    """Whether another agent handed the run's work on."""
+    inherited: tuple[Name, ...] = ()
+    """Labels of the data that this agent had seen."""
+    earlier: OptionalDigest = ""
+    """Blob of the calls before `calls`: a chunk, which names the chunk before it. Only a workflow leaves calls out."""
+    signals: tuple[SignalSoFar, ...] = ()
+    """What people sent since."""
     calls: tuple[CallSoFar, ...] = ()
     usage: dict[str, tuple[int, int]] = Field(default_factory=dict)
     """Model → tokens read and written."""
@@ -111,12 +138,18 @@ class DecideInput(Closed):
     manifest: Digest
     call_id: str
     agent: str
+    delegators: tuple[SubjectName, ...] = ()
+    """The agents that handed the run's work on, outermost first."""
     tool: str
     arguments: Digest | dict[str, JsonValue]
     """Raw arguments."""
     workspace: OptionalDigest
     edited: bool = False
     """Whether a person wrote the arguments."""
+    tool_digest: OptionalDigest = ""
+    """The source of the tool as the run's chain has it; empty: it does not know the tool yet."""
+    bundle: OptionalDigest = ""
+    """The bundle of the decision before."""
     so_far: RunSoFar
     time: str
     """The workflow's clock, ISO 8601."""
@@ -134,45 +167,59 @@ class DecideOutput(Closed):
     unknown_tool: bool = False
 
 
-class ExecuteInput(Closed):
-    """Input of activity `execute_call` on the executor's queue."""
+class ExecuteInput(Slim):
+    """Input of activity `execute_call` on the executor's queue. Whose run it is, Temporal's server says."""
 
-    call: ToolCall
+    call: str
+    """Id of the call, without the run's: `:c3`. What it is, its proposal on record says."""
     approvals: tuple[str, ...] = ()
     """Approval tokens for this call's digest."""
     settled: tuple[str, ...] = ()
     """Approval tokens that let a call of unknown outcome run again."""
-    events: list[dict[str, Any]]
+    events: Batch
     """Pending events; they are committed before the call runs."""
+    give_up: bool = False
+    """Of a call that handed work on: whether to end it although the other run has no end on record."""
 
 
-class ExecuteOutput(Closed):
+class HandedOn(Closed):
+    """The run that a call's work was handed on to, and what it needs to start."""
+
+    run: RunId
+    delegation: str
+    """The executor's statement by which it acts."""
+    input: JsonValue = None
+    """None: it has started."""
+
+
+class ExecuteOutput(Slim):
     """What the executor did."""
 
-    outcome: Literal["finished", "refused", "ask", "unknown"]
+    outcome: Literal["finished", "refused", "ask", "unknown", "handed_on"]
     """finished: it ran, with `receipt`. refused, ask: its own decision was not allow. unknown: the call was
-    reserved earlier and its outcome is not on record."""
+    reserved earlier and its outcome is not on record. handed_on: another run does it, and has not ended."""
     status: CallStatus | Literal[""] = ""
     output: OptionalDigest = ""
-    workspace: OptionalDigest = ""
+    workspace: OptionalDigest | None = None
+    """The run's files after it; None: as they were after the events that came with the call."""
     artifacts: tuple[Artifact, ...] = ()
     start: str = ""
     usage: Usage = Usage()
     egress: tuple[EgressRecord, ...] = ()
     """What its sandboxes asked for outside, over all attempts."""
-    receipt: str = ""
+    child: ChildRun | None = None
+    """What became of the run to which it handed work on."""
+    handed_on: HandedOn | None = None
+    receipt: OptionalDigest = ""
     decision: Decision | None = None
     """The executor's own decision, where it refused or asks."""
     detail: str = ""
-    committed: int = -1
-    """The last event sequence that the ledger holds now."""
 
 
-class CommitInput(Closed):
-    """Input of activity `commit_events`."""
+class CommitInput(Slim):
+    """Input of activity `commit_events`. Whose run it is, Temporal's server says."""
 
-    run: RunId
-    events: list[dict[str, Any]]
+    events: Batch
     final: bool = False
     """Whether the run has ended: the ledger signs a checkpoint over its head."""
 

@@ -96,6 +96,19 @@ def load_tree(digest: Digest | str, blobs: Blobs) -> Tree:
         raise IntegrityError(f"workspace {digest} is not a tree of files: {error}") from error
 
 
+def carry(digest: Digest | str, source: Blobs, target: Blobs) -> None:
+    """Keep a workspace of one run as content of another, too.
+
+    Raises:
+        IntegrityError: a file is absent or altered.
+    """
+    for entry in load_tree(digest, source).files.values():
+        if not target.has(entry.digest):
+            target.put(source.get(entry.digest))
+    if digest:
+        target.put(source.get(digest))
+
+
 def export_workspace(digest: Digest | str, blobs: Blobs, into: Path) -> list[str]:
     """Write a workspace into a new folder; returns the paths written.
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from interlock.types.closed import Closed
-from interlock.types.names import Digest, OptionalDigest, RunId, SubjectName, ToolName
+from interlock.types.names import Digest, Name, OptionalDigest, RunId, SubjectName, ToolName
 
 CallStatus = Literal["ok", "error", "timeout", "out_of_memory", "output_limit", "killed", "protocol", "cancelled"]
 """How a call ended in the sandbox. ok: the tool returned. error: it raised or gave back what its result type
@@ -49,6 +49,33 @@ class Artifact(Closed):
     size: int
     """Bytes."""
     media_type: str = "application/octet-stream"
+
+
+class ChildRun(Closed):
+    """What became of the run to which a call handed work on, as the executor found it in the ledger."""
+
+    run: RunId
+    status: Literal["completed", "failed", "cancelled", "lost"]
+    """How it ended. lost: it has no end on record, and from this receipt on nothing of it runs any more."""
+    count: int = Field(ge=0)
+    """How many events it had."""
+    head: Digest
+    """Hash of the last of them."""
+    usage: dict[str, tuple[int, int]] = Field(default_factory=dict)
+    """Model → tokens that it read and wrote, with those of the runs to which it handed work on."""
+    labels: tuple[Name, ...] = ()
+    """Labels of all data that it has seen, sorted: its result has them too."""
+
+    @property
+    def tokens(self) -> int:
+        """Read and written, by all models."""
+        return sum(read + written for read, written in self.usage.values())
+
+    @model_validator(mode="after")
+    def _sorted(self) -> Self:
+        if list(self.labels) != sorted(set(self.labels)):
+            raise ValueError("labels are sorted, and each is there once")
+        return self
 
 
 class Usage(Closed):
