@@ -17,6 +17,7 @@ from typing_extensions import TypedDict
 from interlock.definitions import AgentDefinition, agent
 from interlock.errors import InvalidInput, Refused
 from interlock.graph import AgentOutcome, chat_model, governed_tools, register, system_prompt
+from interlock.graph.prepare import types_in
 from interlock.graph.saver import StateSerde
 
 RAN: Counter[str] = Counter()
@@ -319,6 +320,6 @@ async def test_node_that_calls_otherwise_when_run_again_fails() -> None:
 
 async def test_state_makes_no_foreign_type() -> None:
     """Whoever can write a run's carried state cannot have a worker make any object of any class."""
-    serde = StateSerde(register({"team": questions()})["team"])
+    serde = StateSerde(types_in(register({"team": questions()})["team"]))
     with pytest.raises(InvalidInput, match="not a type of this graph"):
         serde.loads_typed(("json", b'{"$object": ["subprocess:Popen", {"args": "true"}]}'))

@@ -325,7 +325,9 @@ async def test_models_of_the_schema_cross(drive_graph: Any) -> None:
     def tell(state: Holder) -> dict[str, Any]:
         return {"result": f"{state.points[0].price} {state.words}"}
 
-    assert (await drive_graph(chain(make, use, tell, state=Holder, use="workflow"))).text == "1.10 ['used']"
+    ran = await drive_graph(chain(make, use, tell, state=Holder, use="workflow"))
+    assert ran.outcome.status == "completed", ran.outcome
+    assert ran.text == "1.10 ['used']", ran.outcome
 
 
 async def test_commands_and_sends_cross(drive_graph: Any) -> None:

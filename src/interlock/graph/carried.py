@@ -10,12 +10,11 @@ from temporalio.exceptions import ApplicationError
 from interlock.graph.gate import CallResult, Gate, ProposedCall
 from interlock.graph.messages import dump, revive
 from interlock.graph.plain import from_plain, to_plain
-from interlock.graph.prepare import Graph
+from interlock.graph.prepare import Graph, types_in
 from interlock.graph.progress import Answered, Progress
 from interlock.graph.questions import Question
 from interlock.graph.saver import StateSaver, StateSerde
 from interlock.graph.task import AgentTask
-from interlock.graph.types_of import types_of
 from interlock.graph.words import words_of
 from interlock.types.closed import Closed
 
@@ -77,7 +76,7 @@ def pack(progress: Progress, saver: StateSaver, thread: str) -> JsonValue:
 
 def unpack(state: JsonValue, builder: Graph, task: AgentTask, gate: Gate) -> tuple[Progress, StateSaver]:
     """What `pack` was given, for another execution."""
-    carried, types = Carried.model_validate(from_plain(state)), types_of(builder)
+    carried, types = Carried.model_validate(from_plain(state)), types_in(builder)
     progress = Progress(
         task.agent,
         gate,
@@ -89,7 +88,7 @@ def unpack(state: JsonValue, builder: Graph, task: AgentTask, gate: Gate) -> tup
         resumed=frozenset(carried.stopped),
         given=revive(carried.given, types),
     )
-    saver = StateSaver(serde=StateSerde(builder))
+    saver = StateSaver(serde=StateSerde(types))
     saver.restore(task.run, carried.graph)
     return progress, saver
 

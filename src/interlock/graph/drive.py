@@ -21,7 +21,7 @@ from interlock.graph.context import metadata_of
 from interlock.graph.gate import GATE, Drained, Gate
 from interlock.graph.loop import LoopState
 from interlock.graph.messages import dump
-from interlock.graph.prepare import Graph
+from interlock.graph.prepare import Graph, types_in
 from interlock.graph.progress import PROGRESS, Progress
 from interlock.graph.saver import StateSaver, StateSerde
 from interlock.graph.stopped import Stopped
@@ -82,7 +82,7 @@ async def drive(
 
 def _begun(builder: Graph, task: AgentTask, gate: Gate, state: JsonValue) -> tuple[Progress, StateSaver]:
     if state is None:
-        return Progress(task.agent, gate), StateSaver(serde=StateSerde(builder))
+        return Progress(task.agent, gate), StateSaver(serde=StateSerde(types_in(builder)))
     return unpack(state, builder, task, gate)
 
 

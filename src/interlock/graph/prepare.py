@@ -22,6 +22,7 @@ from temporalio.common import RetryPolicy
 
 from interlock.errors import InvalidInput
 from interlock.graph.edges import awaitable
+from interlock.graph.messages import Types
 from interlock.graph.node import GraphNode, Place, Work
 from interlock.graph.types_of import types_of
 
@@ -65,6 +66,12 @@ def prepared(name: str, builder: Graph) -> Graph:
         where = f"{name}.{source}"
         ready.branches[source] = {key: awaitable(branch, where) for key, branch in branches.items()}
     return ready
+
+
+def types_in(ready: Graph) -> Types:
+    """The types that the values of a prepared graph may be of. They were found when it was prepared: in a
+    workflow's sandbox, annotations cannot be read."""
+    return {key: kind for spec in ready.nodes.values() for key, kind in spec.runnable.work.types.items()}  # type: ignore[attr-defined]
 
 
 def _node(where: str, spec: StateNodeSpec[Any, Any], types: Any, shape: Callable[[Any], Any]) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from functools import cached_property
 from typing import Any, Final
 
 from langchain_core.runnables import RunnableConfig
@@ -12,8 +11,6 @@ from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMet
 from langgraph.checkpoint.memory import InMemorySaver
 
 from interlock.graph.messages import Types, dump, revive
-from interlock.graph.prepare import Graph
-from interlock.graph.types_of import types_of
 
 Typed = tuple[str, bytes]
 _EMPTY: Final[Typed] = ("empty", b"")
@@ -23,12 +20,8 @@ class StateSerde:
     """State as JSON and back. Only the types that the graph's schemas name are made anew: whoever could write a
     run's state could otherwise have the worker make anything."""
 
-    def __init__(self, builder: Graph) -> None:
-        self._builder = builder
-
-    @cached_property
-    def _types(self) -> Types:
-        return types_of(self._builder)
+    def __init__(self, types: Types) -> None:
+        self._types = types
 
     def dumps_typed(self, obj: Any) -> Typed:
         """`obj` as JSON text."""
