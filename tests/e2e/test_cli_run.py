@@ -160,7 +160,7 @@ def test_altered_result_is_named(interlock: Interlock, finished: str, tmp_path: 
     events = interlock.ok("run", "show", finished, "--json").json["events"]
     event = next(event for event in events if event["kind"] == "call.finished")
     blobs = tmp_path / "copy" / "blobs.db"
-    assert attack(blobs, "UPDATE blobs SET data = CAST(data || ' ' AS BLOB) WHERE digest = ?", event["output"]) == 1
+    assert attack(blobs, "UPDATE run_blobs SET data = zeroblob(64) WHERE digest = ?", event["output"]) == 1
     told = interlock("replay", finished, **copies)
     assert told.code == 1
     assert f"first difference: event {event['seq']} (call.finished), field output" in told.out

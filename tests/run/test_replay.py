@@ -24,7 +24,8 @@ from interlock.audit import Ledger
 from interlock.digest import digest_bytes
 from interlock.events import Event, EventBase
 from interlock.run.client import RunClient
-from interlock.run.replay import Verdict, fetch_history, replay
+from interlock.run.histories import fetch_history
+from interlock.run.replay import Verdict, replay
 from interlock.run.worker import Content
 from interlock.sandbox import SandboxResult
 from interlock.types import EgressRecord
@@ -316,13 +317,13 @@ async def test_altered_blob_is_named(recorded: Recorded) -> None:
     finished = next(e for e in recorded.runtime.ledger.events(run) if e.kind == "call.finished")
     path = recorded.runtime.settings.state_folder / "blobs.db"
     with sqlite3.connect(path) as connection:
-        before = connection.execute("SELECT data FROM blobs WHERE digest = ?", (finished.output,)).fetchone()
-        connection.execute("UPDATE blobs SET data = ? WHERE digest = ?", (b"forged", finished.output))
+        before = connection.execute("SELECT data FROM run_blobs WHERE digest = ?", (finished.output,)).fetchone()
+        connection.execute("UPDATE run_blobs SET data = ? WHERE digest = ?", (b"forged", finished.output))
     try:
         verdict = await recorded.verdict("full")
     finally:
         with sqlite3.connect(path) as connection:
-            connection.execute("UPDATE blobs SET data = ? WHERE digest = ?", (before[0], finished.output))
+            connection.execute("UPDATE run_blobs SET data = ? WHERE digest = ?", (before[0], finished.output))
     assert verdict.first is not None
     assert (verdict.first.seq, verdict.first.field) == (finished.seq, "output")
 

@@ -12,8 +12,9 @@ from support.small import call, small_project
 from temporalio.client import WorkflowHistory
 
 from interlock.events import CallFinished
+from interlock.run.histories import fetch_history
 from interlock.run.receipt import Receipt
-from interlock.run.replay import Verdict, fetch_history, replay
+from interlock.run.replay import Verdict, replay
 from interlock.signing import load_verifier
 
 TURNS = [{"say": "one", "calls": [call("note", text="plain")]}, {"say": "done"}]
@@ -39,8 +40,11 @@ class Ended:
         with sqlite3.connect(path) as connection:
             for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
                 connection.execute(f'DROP TRIGGER "{name}"')
-            (before,) = connection.execute("SELECT data FROM blobs WHERE digest = ?", (digest,)).fetchone()
+            before = connection.execute("SELECT data FROM blobs WHERE digest = ?", (digest,)).fetchall()
+            own = connection.execute("SELECT run, data FROM run_blobs WHERE digest = ?", (digest,)).fetchall()
+            assert before or own
             connection.execute("DELETE FROM blobs WHERE digest = ?", (digest,))
+            connection.execute("DELETE FROM run_blobs WHERE digest = ?", (digest,))
             if becomes is not None:
                 connection.execute("INSERT INTO blobs (digest, data) VALUES (?, ?)", (digest, becomes))
         try:
@@ -48,7 +52,11 @@ class Ended:
         finally:
             with sqlite3.connect(path) as connection:
                 connection.execute("DELETE FROM blobs WHERE digest = ?", (digest,))
-                connection.execute("INSERT INTO blobs (digest, data) VALUES (?, ?)", (digest, before))
+                for (data,) in before:
+                    connection.execute("INSERT INTO blobs (digest, data) VALUES (?, ?)", (digest, data))
+                for run, data in own:
+                    row = (run, digest, data)
+                    connection.execute("INSERT INTO run_blobs (run, digest, data) VALUES (?, ?, ?)", row)
 
 
 @pytest.fixture(scope="module")

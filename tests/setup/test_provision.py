@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,10 +16,12 @@ SERVICES = ("postgres", "postgres-init", "owner", "executor", "graph", "client",
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="files are handed to other users, which needs root")
 
 
-def provision(volumes: Path) -> subprocess.CompletedProcess[str]:
+def provision(volumes: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     script = ROOT / "images" / "services" / "interlock" / "provision.py"
     environment = {**os.environ, "INTERLOCK_VOLUMES": str(volumes)}
-    return subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, script, *arguments], env=environment, capture_output=True, text=True, check=False
+    )
 
 
 @pytest.fixture
@@ -35,13 +38,36 @@ def files(volumes: Path, service: str) -> set[str]:
 
 
 def test_private_keys_are_where_their_role_is(volumes: Path) -> None:
-    holders = {path.name: path.parts[-3] for path in volumes.rglob("*.key")}
+    holders = {path.name: path.parts[-3] for path in volumes.rglob("keys/*.key") if path.parent.name == "keys"}
     assert holders == {"executor.key": "executor", "ledger.key": "executor", "api.key": "client"}
 
 
 def test_graph_worker_gets_public_keys_and_blobs(volumes: Path) -> None:
-    assert files(volumes, "graph") == {"blobs_url", "keys/api.pub", "keys/executor.pub", "keys/ledger.pub"}
+    public = {f"keys/{role}.pub" for role in ("api", "executor", "ledger")}
+    assert files(volumes, "graph") == {"blobs_url", "data-keys/1.key", "data-keys/current", *public}
     assert "interlock_ledger" not in (volumes / "graph" / "blobs_url").read_text()
+
+
+def test_every_reader_has_the_data_keys(volumes: Path) -> None:
+    readers = ("executor", "client", "graph", "auditor")
+    assert len({(volumes / service / "data-keys" / "1.key").read_text() for service in readers}) == 1
+    assert {path.parts[-3] for path in volumes.rglob("data-keys/*.key")} == set(readers)
+
+
+def test_new_version_of_data_keys_reaches_every_reader(volumes: Path) -> None:
+    done = provision(volumes, "rotate")
+    assert done.returncode == 0, done.stderr
+    for service in ("executor", "client", "graph", "auditor"):
+        folder = volumes / service / "data-keys"
+        assert {path.name for path in folder.iterdir()} == {"1.key", "2.key", "current"}
+        assert (folder / "current").read_text().strip() == "2"
+
+
+def test_lost_data_keys_are_not_made_anew(volumes: Path) -> None:
+    shutil.rmtree(volumes / "executor" / "data-keys")
+    done = provision(volumes)
+    assert done.returncode == 1
+    assert "lost its data keys" in done.stderr
 
 
 def test_each_service_has_its_own_password(volumes: Path) -> None:

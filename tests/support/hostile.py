@@ -167,6 +167,9 @@ class Attack:
     driver: Recording
     run: str = field(default_factory=lambda: f"hostile-{next(NUMBERS)}")
     calls: int = 0
+    agent: str = "tester"
+    delegators: tuple[str, ...] = ()
+    """Who handed the run's work on."""
 
     def __post_init__(self) -> None:
         self.blobs = self.runtime.blobs
@@ -197,7 +200,7 @@ class Attack:
         arguments = said.pop("values", {"text": text})
         fields = {
             "call_id": f"{self.run}:c{self.calls}",
-            "agent": "agent:tester",
+            "agent": f"agent:{self.agent}",
             "tool": tool,
             "tool_digest": self.entry(tool).source,
             "arguments": self.blobs.put(canonical(arguments)),
@@ -216,7 +219,8 @@ class Attack:
             self.entry(call.tool),
             json.loads(self.blobs.get(call.arguments)),
             tenant="default",
-            agent="tester",
+            agent=self.agent,
+            delegators=self.delegators,
             requester="user:alice",
             run=self.run,
             workflow="agent_run",
@@ -325,7 +329,7 @@ class Attack:
 
     def finished(self, call: ToolCall, done: ExecuteOutput, **said: Any) -> None:
         """Put a call's end on record, as the executor's receipt says."""
-        names = ("status", "output", "workspace", "artifacts", "start", "usage", "receipt")
+        names = ("status", "output", "workspace", "artifacts", "start", "usage", "child", "receipt")
         fields = {name: getattr(done, name) for name in names}
         digest = digest_of(call.as_hashed())
         self.chain.add(CallFinished, call_id=call.call_id, call_digest=digest, **{**fields, **said})
@@ -427,9 +431,13 @@ def write_blob(runtime: Runtime, digest: str, data: bytes | None) -> None:
     with closing(sqlite3.connect(runtime.settings.state_folder / "blobs.db", isolation_level=None)) as database:
         for (trigger,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
             database.execute(f'DROP TRIGGER "{trigger}"')
-        if data is None:
-            changed = database.execute("DELETE FROM blobs WHERE digest = ?", (digest,)).rowcount
-        else:
-            changed = database.execute("UPDATE blobs SET data = ? WHERE digest = ?", (data, digest)).rowcount
-    assert changed == 1
+        changed = 0
+        for table in ("blobs", "run_blobs"):
+            if data is None:
+                changed += database.execute(f"DELETE FROM {table} WHERE digest = ?", (digest,)).rowcount
+            else:
+                update = f"UPDATE {table} SET data = ? WHERE digest = ?"
+                changed += database.execute(update, (data, digest)).rowcount
+    assert changed
     runtime.blobs._cache.clear()
+    runtime.blobs._of_runs.clear()

@@ -2,15 +2,19 @@
 
 Each service has a volume of its own and gets into it only what its role may hold:
 
-    executor   executor.key and ledger.key, the URLs of ledger and blobs
-    graph      public keys, the URL of the blobs
-    client     api.key, the URLs of ledger (read) and blobs
-    auditor    public keys, the URLs of ledger and blobs, to read
+    executor   executor.key and ledger.key, the data keys, the URLs of ledger and blobs
+    graph      public keys, the data keys, the URL of the blobs
+    client     api.key, the data keys, the URLs of ledger (read) and blobs
+    auditor    public keys, the data keys, the URLs of ledger and blobs, to read
     owner      the URLs of the databases' owner, who alone changes tables
     postgres   the passwords, for the first start of the database; in a volume beside it, roles.sh
 
 What exists is kept. A volume that lost its keys is not given new ones while others hold the old: tokens and
 receipts on record would no longer verify.
+
+    provision.py                make what is missing
+    provision.py rotate         besides, make a new version of the data keys; then, where the executor runs,
+                                `interlock keys rotate --wrap-only`
 """
 
 from __future__ import annotations
@@ -22,6 +26,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from interlock.encryption import create_data_keys
+from interlock.encryption.file_keys import CURRENT, add_version
 from interlock.errors import Conflict, InterlockError
 from interlock.signing import ROLES, Role, create_keys
 
@@ -44,6 +50,7 @@ def main() -> int:
     os.umask(0o077)
     try:
         provide_keys()
+        provide_data_keys(rotated="rotate" in sys.argv[1:])
     except InterlockError as error:
         print(f"provision: {error}", file=sys.stderr)
         return error.exit_code
@@ -92,6 +99,29 @@ def _put_public(source: Path, target: Path) -> None:
         return
     shutil.copyfile(source, target)
     target.chmod(0o644)
+
+
+def provide_data_keys(*, rotated: bool) -> None:
+    """The keys that wrap the data keys of runs, for every service that reads content: the executor's, copied.
+
+    Raises:
+        Conflict: the executor's volume lost them.
+    """
+    source = VOLUMES / "executor" / "data-keys"
+    others = [VOLUMES / service / "data-keys" for service in ("client", "graph", "auditor")]
+    if not source.exists() and any(folder.exists() for folder in others):
+        raise Conflict("volume of 'executor' lost its data keys", next_step="restore the volume: copy a service's")
+    create_data_keys(source)
+    if rotated:
+        add_version(source)
+    for folder in others:
+        folder.mkdir(exist_ok=True, mode=0o700)
+        # The name of the current one last: whoever reads it then finds its key.
+        for path in (*sorted(source.glob("*.key")), source / CURRENT):
+            unfinished = folder / f".{path.name}"
+            _write(unfinished, path.read_text(), 0o600)
+            os.chown(unfinished, USER, USER)
+            unfinished.replace(folder / path.name)
 
 
 def provide_databases() -> None:

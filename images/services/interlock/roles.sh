@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs once, when the database is made. Two databases and five roles:
 #   interlock_owner     owns the tables and alone changes them
-#   interlock_executor  writes both; cannot delete, truncate, or drop a trigger
+#   interlock_executor  writes both; cannot truncate, drop a trigger, or delete, but content of runs that are erased
 #   interlock_graph     reads and adds blobs; does not reach the ledger
 #   interlock_client    reads the ledger; reads and adds blobs
 #   interlock_auditor   reads both
