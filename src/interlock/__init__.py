@@ -4,8 +4,19 @@ This module is the authoring API, and the same names work inside a sandbox, wher
 """
 
 from interlock.definitions.agent import AgentDefinition, agent
-from interlock.definitions.tool import artifact, tool, workspace_path
+from interlock.definitions.tool import Done, NotDone, Reconciled, Unknown, artifact, tool, workspace_path
 
 __version__ = "0.1.0"
 
-__all__ = ["AgentDefinition", "__version__", "agent", "artifact", "tool", "workspace_path"]
+__all__ = [
+    "AgentDefinition",
+    "Done",
+    "NotDone",
+    "Reconciled",
+    "Unknown",
+    "__version__",
+    "agent",
+    "artifact",
+    "tool",
+    "workspace_path",
+]

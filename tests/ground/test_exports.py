@@ -9,6 +9,10 @@ import interlock.workflow
 def test_authoring_names_are_pinned() -> None:
     assert sorted(interlock.__all__) == [
         "AgentDefinition",
+        "Done",
+        "NotDone",
+        "Reconciled",
+        "Unknown",
         "__version__",
         "agent",
         "artifact",

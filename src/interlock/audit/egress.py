@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import Connection, bindparam, func, insert, select
 
-from interlock.audit.tables import calls, egress
+from interlock.audit.tables import attempts, calls, egress
 from interlock.digest import canonical, parse
+from interlock.errors import Conflict
 from interlock.types.egress import EgressRecord
 
 _OF_RUN: Final = (
@@ -21,10 +22,18 @@ _OF_CALL: Final = (
     .where(egress.c.call_id == bindparam("wanted"))
     .order_by(egress.c.attempt, egress.c.number)
 )
+_IN_FORCE: Final = select(func.max(attempts.c.attempt)).where(attempts.c.call_id == bindparam("wanted"))
 
 
 def add(connection: Connection, call_id: str, record: EgressRecord) -> None:
-    """Note a request that is about to leave, or was refused."""
+    """Note a request that is about to leave, or was refused. The caller holds the call's lock.
+
+    Raises:
+        Conflict: a later attempt at the call is in force.
+    """
+    if (in_force := connection.execute(_IN_FORCE, {"wanted": call_id}).scalar() or 0) > record.attempt:
+        reason = f"attempt {in_force} at call {call_id!r} is in force; a request of attempt {record.attempt} stays"
+        raise Conflict(reason)
     row = {"call_id": call_id, "attempt": record.attempt, "number": record.number}
     connection.execute(insert(egress), {**row, "request": canonical(record.model_dump(mode="json"))})
 

@@ -7,6 +7,7 @@ takes only what needs no record: a call that the policy allows outright, of a to
 from __future__ import annotations
 
 import asyncio
+import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -121,6 +122,7 @@ async def _run(
         source=blobs.get(asked.entry.source),
         path=asked.entry.path,
         arguments=asked.request.arguments,
+        idempotency_key=secrets.token_hex(16),
         workspace=tree,
         workspace_use=schema.workspace,
         profile=profile,

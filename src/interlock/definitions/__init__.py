@@ -10,17 +10,31 @@ from interlock.definitions.manifest import (
     ToolSchema,
     WorkflowEntry,
 )
-from interlock.definitions.tool import ToolOptions, artifact, options_of, tool, workspace_path
+from interlock.definitions.tool import (
+    Done,
+    NotDone,
+    Reconciled,
+    ToolOptions,
+    Unknown,
+    artifact,
+    options_of,
+    tool,
+    workspace_path,
+)
 
 __all__ = [
     "RESERVED_LABELS",
     "AgentDefinition",
     "AgentEntry",
+    "Done",
     "Manifest",
+    "NotDone",
+    "Reconciled",
     "ToolEntry",
     "ToolKind",
     "ToolOptions",
     "ToolSchema",
+    "Unknown",
     "WorkflowEntry",
     "agent",
     "artifact",

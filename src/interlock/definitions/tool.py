@@ -26,6 +26,35 @@ Flow = Literal["reader", "writer", "sink"]
 does that too."""
 
 ARTIFACTS_VARIABLE = "INTERLOCK_ARTIFACTS"
+KEY_VARIABLE = "INTERLOCK_IDEMPOTENCY_KEY"
+"""Holds the call's idempotency key: the same for every attempt at the call, another for every other call."""
+KEY_PARAMETER = "idempotency_key"
+"""A parameter of this name gets that key. It is the engine's: no model sees or gives it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Answer of `reconcile`: the call has happened."""
+
+    result: Any = None
+    """What the call would have returned."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotDone:
+    """Answer of `reconcile`: the call has not happened, and since nothing of it runs, it will not: it may run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Answer of `reconcile`: that cannot be told; a person decides."""
+
+    reason: str = ""
+    """What that person should know."""
+
+
+Reconciled = Done | NotDone | Unknown
+"""What `reconcile` may return."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +85,8 @@ class ToolOptions:
     """Labels of its arguments that its result no longer has."""
     credentials: tuple[str, ...] = ()
     """Secrets that the egress proxy adds to its requests, by name. The tool itself never sees one."""
+    reconcile: Callable[..., Reconciled] | None = None
+    """Asks the outside world whether a call happened whose result was lost."""
 
 
 def tool(
@@ -74,6 +105,7 @@ def tool(
     destination: tuple[str, ...] = (),
     declassifies: tuple[str, ...] = (),
     credentials: tuple[str, ...] = (),
+    reconcile: Callable[..., Reconciled] | None = None,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Make a function a tool. It stays an ordinary function; its options are kept on it.
 
@@ -81,6 +113,10 @@ def tool(
     str keys, Optional, dataclass and TypedDict, with `Annotated[T, "text"]` for descriptions. The docstring is
     what the model reads. `flow` left out is sink for external effects, else writer where changes to the workspace
     are kept, else reader.
+
+    A parameter `idempotency_key: str` gets the call's idempotency key. `reconcile` is a function of the same file.
+    It takes any of the tool's parameters, by name, and `idempotency_key`; it returns `Done(result)`, `NotDone()` or
+    `Unknown(reason)`, and changes nothing. It is asked when a call's outcome is not on record, before a person is.
     """
     own_flow: Flow = flow or ("sink" if effects == "external" else "writer" if workspace == "write" else "reader")
 
@@ -101,6 +137,7 @@ def tool(
             destination=destination,
             declassifies=declassifies,
             credentials=credentials,
+            reconcile=reconcile,
         )
         function.__interlock_tool__ = options  # type: ignore[attr-defined]
         return function

@@ -6,6 +6,7 @@ import ast
 import string
 from collections.abc import Collection, Iterator
 
+from interlock.definitions.tool import KEY_PARAMETER
 from interlock.project.problem import Problem, closest
 from interlock.project.source import Source
 
@@ -78,16 +79,30 @@ def _annotations(source: Source, function: Function) -> Iterator[Problem]:
         if parameter.annotation is None:
             message = f"parameter {parameter.arg!r} of {function.name} has no annotation, so it has no schema"
             yield source.problem(parameter, message)
+        elif parameter.arg == KEY_PARAMETER and not _is_text(parameter.annotation):
+            message = f"parameter {KEY_PARAMETER!r} is the engine's and a str; give yours another name"
+            yield source.problem(parameter, message)
     if function.returns is None:
         yield source.problem(function, f"{function.name} has no return annotation, so its result has no schema")
     if not ast.get_docstring(function):
         yield source.problem(function, f"{function.name} has no docstring, which is what the model reads")
 
 
+def _is_text(annotation: ast.expr) -> bool:
+    """Whether it is plainly str, or Annotated[str, …]."""
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+        return annotation.value == "str"
+    if isinstance(annotation, ast.Subscript) and isinstance(annotation.slice, ast.Tuple):
+        return (
+            ast.unparse(annotation.value).endswith("Annotated") and ast.unparse(annotation.slice.elts[0]) == "str"
+        )
+    return ast.unparse(annotation) == "str"
+
+
 def _templates(source: Source, function: Function, options: dict[str, ast.expr]) -> Iterator[Problem]:
     """`resource` and `sentence` may only name parameters."""
     arguments = function.args
-    known = {one.arg for one in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
+    known = {one.arg for one in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)} - {KEY_PARAMETER}
     for option in ("resource", "sentence"):
         template = options.get(option)
         if not isinstance(template, ast.Constant) or not isinstance(template.value, str):

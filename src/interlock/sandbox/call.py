@@ -16,9 +16,10 @@ Limit = Literal["", "time", "memory", "output", "pids", "workspace"]
 """Which limit of the profile fired. `pids` goes with status error or timeout: the tool was refused a process."""
 
 
-Start = Literal["", "warm", "cold", "leased", "resumed"]
+Start = Literal["", "warm", "cold", "leased", "resumed", "reconciled"]
 """warm: it had been started ahead. cold: none was waiting, so one was started for the call. leased: the run's own,
-that served it before. resumed: the call's own, found again after its executor had died."""
+that served it before. resumed: the call's own, found again after its executor had died. reconciled: the tool's
+`reconcile` told afterwards that an earlier attempt had done it."""
 
 
 class SandboxCall(Closed):
@@ -41,6 +42,10 @@ class SandboxCall(Closed):
     """What tracebacks call the source: `tools/NAME.py`."""
     arguments: dict[str, JsonValue] = Field(default_factory=dict)
     """Normalised arguments."""
+    idempotency_key: str = ""
+    """The same for every attempt at the call, another for every other call; empty: it has none."""
+    asks: bool = False
+    """Not to act, but to ask by the tool's `reconcile` whether an earlier attempt did."""
     workspace: Tree = Tree()
     workspace_use: WorkspaceUse = "none"
     profile: Profile

@@ -18,8 +18,9 @@ from interlock.digest import canonical, parse
 from interlock.errors import InvalidInput, Refused
 from interlock.sandbox import request
 from interlock.sandbox.call import UNOBSERVED, Observer, SandboxCall, SandboxResult
-from interlock.sandbox.guest import files, kinds
+from interlock.sandbox.guest import files, key, kinds
 from interlock.sandbox.guest.invoke import ToolError, invoke, resolve
+from interlock.sandbox.guest.reconciling import reconcile
 from interlock.sandbox.options import MIB
 from interlock.sandbox.printed import shorten
 from interlock.settings import Settings
@@ -92,9 +93,9 @@ def _run(call: SandboxCall, blobs: Blobs) -> SandboxResult:
         if call.workspace_use != "none":
             for path, entry in call.workspace.files.items():
                 workspace.put(path, blobs.get(entry.digest), entry.executable)
-        with redirect_stdout(stdout), redirect_stderr(stderr):
+        with redirect_stdout(stdout), redirect_stderr(stderr), _variable(key.VARIABLE, call.idempotency_key):
             fields = _outcome(call)
-        if fields["status"] == "ok" and call.workspace_use == "write":
+        if fields["status"] == "ok" and call.workspace_use == "write" and not call.asks:
             fields |= _changed(call, workspace, blobs)
         artifacts = [
             Artifact(name=item.path, digest=blobs.put(item.content), size=len(item.content))
@@ -122,9 +123,10 @@ def _outcome(call: SandboxCall) -> dict[str, Any]:
 
 def _returned(call: SandboxCall) -> bytes:
     if call.kind == "python":
-        return invoke(_resolve(call.source, call.path, call.tool), call.arguments, call.path)
-    room = kinds.Room(call.profile.output_kib * 1024, call.profile.time_s)
-    return kinds.carry_out(call.kind, call.source, call.arguments, room)
+        act = reconcile if call.asks else invoke
+        return act(_resolve(call.source, call.path, call.tool), call.arguments, call.path, call.idempotency_key)
+    room = kinds.Room(call.profile.output_kib * 1024, call.profile.time_s, call.idempotency_key)
+    return kinds.carry_out(call.kind, call.source, call.arguments, room, asks=call.asks)
 
 
 def _changed(call: SandboxCall, workspace: files.Workspace, blobs: Blobs) -> dict[str, Any]:
@@ -156,18 +158,28 @@ class _Captured(io.TextIOWrapper):
 @contextmanager
 def _folder() -> Iterator[Path]:
     """A temporary folder that is this process's working folder for a while."""
-    before, artifacts = os.getcwd(), os.environ.get("INTERLOCK_ARTIFACTS")
+    before = os.getcwd()
     with tempfile.TemporaryDirectory(prefix="interlock-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         (folder / "workspace").mkdir()
         (folder / "artifacts").mkdir()
-        os.environ["INTERLOCK_ARTIFACTS"] = str(folder / "artifacts")
         os.chdir(folder / "workspace")
         try:
-            yield folder
+            with _variable("INTERLOCK_ARTIFACTS", str(folder / "artifacts")):
+                yield folder
         finally:
             os.chdir(before)
-            if artifacts is None:
-                os.environ.pop("INTERLOCK_ARTIFACTS", None)
-            else:
-                os.environ["INTERLOCK_ARTIFACTS"] = artifacts
+
+
+@contextmanager
+def _variable(name: str, value: str) -> Iterator[None]:
+    """An environment variable that has this value for a while; empty: it is not there."""
+    before = os.environ.pop(name, None)
+    if value:
+        os.environ[name] = value
+    try:
+        yield
+    finally:
+        os.environ.pop(name, None)
+        if before is not None:
+            os.environ[name] = before

@@ -72,14 +72,16 @@ def _frames(call: SandboxCall, arguments: bytes, blobs: Blobs) -> Iterator[bytes
     profile = call.profile
     yield frames.pack(
         {
-            "kind": "run",
+            # A runner that is older than this question does not take it for a call: it ends.
+            "kind": "reconcile" if call.asks else "run",
             "call": call.call_id,
+            "idempotency_key": call.idempotency_key,
             "tool": call.tool,
             "tool_kind": call.kind,
             "path": call.path,
             "time_s": profile.time_s,
             "output_bytes": profile.output_kib * 1024,
-            "collect": call.workspace_use == "write",
+            "collect": call.workspace_use == "write" and not call.asks,
             "max_files": profile.workspace_files,
             "max_bytes": profile.workspace_mib * MIB,
         }

@@ -1,7 +1,14 @@
 """Tools that are declared in tools/NAME.yaml instead of written in Python: their definitions, read and checked."""
 
-from interlock.definitions.declared.command import EXIT_RESULT, SHELL_ACTION, CommandTool, Group, ShellTool
-from interlock.definitions.declared.http import HttpTool
+from interlock.definitions.declared.command import (
+    EXIT_RESULT,
+    SHELL_ACTION,
+    CommandReconcile,
+    CommandTool,
+    Group,
+    ShellTool,
+)
+from interlock.definitions.declared.http import HttpReconcile, HttpTool, Operation
 from interlock.definitions.declared.mcp import Lock, LockedTool, McpServer, pin, segment
 from interlock.definitions.declared.options import Mistake, Options, check_options, schema_of
 from interlock.definitions.declared.output import OutputTool
@@ -13,14 +20,17 @@ __all__ = [
     "EXIT_RESULT",
     "KINDS",
     "SHELL_ACTION",
+    "CommandReconcile",
     "CommandTool",
     "Definition",
     "Group",
+    "HttpReconcile",
     "HttpTool",
     "Lock",
     "LockedTool",
     "McpServer",
     "Mistake",
+    "Operation",
     "Options",
     "OutputTool",
     "Parameter",

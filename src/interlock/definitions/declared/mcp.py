@@ -20,7 +20,7 @@ _SEGMENT: Final = re.compile(r"[a-z][a-z0-9_]*")
 Argument = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 
 
-def _given(value: Any) -> Any:
+def overridden(value: Any) -> Any:
     """A list of names, or names with nothing after them, stand for names with nothing overridden."""
     if isinstance(value, list) and all(isinstance(name, str) for name in value):
         return {name: {} for name in value}
@@ -29,7 +29,7 @@ def _given(value: Any) -> Any:
     return value
 
 
-Overridden = Annotated[dict[str, Options], BeforeValidator(_given)]
+Overridden = Annotated[dict[str, Options], BeforeValidator(overridden)]
 
 
 class McpServer(Options):

@@ -82,7 +82,8 @@ def _mistakes(error: ValidationError, model: type[Definition]) -> Iterator[Mista
     seen: set[tuple[Any, ...]] = set()
     for one in error.errors(include_url=False, include_context=False):
         # What comes after an index of argv is a member of the union, no place in the file.
-        place = one["loc"][:2] if one["loc"][:1] == ("argv",) else one["loc"]
+        depth = one["loc"].index("argv") + 2 if "argv" in one["loc"] else None
+        place = one["loc"][:depth]
         if place in seen:
             continue
         seen.add(place)

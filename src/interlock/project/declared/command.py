@@ -8,6 +8,7 @@ from interlock.definitions import ToolSchema
 from interlock.definitions.declared import (
     EXIT_RESULT,
     SHELL_ACTION,
+    CommandReconcile,
     CommandTool,
     Group,
     ShellTool,
@@ -22,7 +23,9 @@ _TEXTS = {"type": "array", "items": {"type": "string"}}
 
 def command(tool: CommandTool, name: str) -> tuple[ToolSchema, dict[str, Any]]:
     """The contract and the flat definition of a command."""
-    schema = schema_of(name, object_schema(tool.parameters), _result(tool), {}, tool)
+    asks = tool.reconcile
+    defaults = {"reconcile": True} if asks else {}
+    schema = schema_of(name, object_schema(tool.parameters), _result(tool), defaults, tool)
     parameters = {
         key: {"type": one.type, "items": one.items if one.type == "list" else "", "options": one.options}
         for key, one in tool.parameters.items()
@@ -35,7 +38,13 @@ def command(tool: CommandTool, name: str) -> tuple[ToolSchema, dict[str, Any]]:
         "parameters": parameters,
         "result": tool.result,
         "ok_exit_codes": list(tool.ok_exit_codes),
+        **({"reconcile": _reconcile(asks)} if asks else {}),
     }
+
+
+def _reconcile(asks: CommandReconcile) -> dict[str, Any]:
+    argv = [_element(element) for element in asks.argv]
+    return {"argv": argv, "done": list(asks.done), "not_done": list(asks.not_done)}
 
 
 def _element(element: str | tuple[str, ...] | Group) -> Any:

@@ -9,7 +9,8 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from interlock.definitions import ToolSchema
-from interlock.definitions.declared import HttpTool, Options, schema_of, segment
+from interlock.definitions.declared import HttpReconcile, HttpTool, Operation, schema_of, segment
+from interlock.definitions.tool import KEY_PARAMETER
 from interlock.project.declared.compiled import Wrong
 from interlock.project.declared.openapi import Document
 from interlock.project.declared.schemas import Translation, Untranslatable, resolved
@@ -17,6 +18,8 @@ from interlock.project.declared.schemas import Translation, Untranslatable, reso
 _ACTIONS: Final = {"get": "read", "head": "read", "options": "read", "delete": "delete"}
 _IGNORED_HEADERS: Final = frozenset({"accept", "content-type", "authorization"})
 """OpenAPI says that parameters of these names mean nothing."""
+KEY_HEADER: Final = "idempotency-key"
+"""A header of this name, and any parameter named `idempotency_key`, is the engine's and no argument."""
 _STYLES: Final = ("form", "spaceDelimited", "pipeDelimited", "deepObject")
 
 
@@ -32,7 +35,7 @@ def operations(
     if path not in files:
         raise Wrong(f"document: there is no {path}", ("document",))
     document = Document(files[path], path)
-    chosen = {tool.operation: Options()} if tool.operation else tool.operations
+    chosen = {tool.operation: Operation(reconcile=tool.reconcile)} if tool.operation else tool.operations
     owners: dict[str, str] = {}
     for ident, own in chosen.items():
         place = ("operation",) if tool.operation else ("operations", ident)
@@ -66,34 +69,62 @@ class _Operation:
         self._translation = Translation(document.resolver)
         self._properties: dict[str, Any] = {}
         self._required: list[str] = []
+        self._key_header = ""
 
-    def compiled(self, tool: HttpTool, name: str, own: Options) -> tuple[ToolSchema, dict[str, Any]]:
+    def compiled(self, tool: HttpTool, name: str, own: Operation) -> tuple[ToolSchema, dict[str, Any]]:
         """Its contract and flat definition."""
-        parameters = [made for one in self._declared if (made := self._parameter(one)) is not None]
-        self._whole_path(parameters)
-        body = self._body()
+        flat = self._flat(tool)
         given: dict[str, Any] = {"type": "object", "properties": self._properties, "additionalProperties": False}
         if self._required:
             given["required"] = self._required
-        schema = schema_of(name, given, self._result(), self._defaults(), tool, own)
-        return schema, {
+        defaults = self._defaults()
+        if own.reconcile is not None:
+            flat["reconcile"] = self._reconcile(tool, own.reconcile)
+            defaults["reconcile"] = True
+        return schema_of(name, given, self._result(), defaults, tool, own), flat
+
+    def _flat(self, tool: HttpTool) -> dict[str, Any]:
+        parameters = [made for one in self._declared if (made := self._parameter(one)) is not None]
+        self._whole_path(parameters)
+        header = self._key_header or ("" if self._reads else tool.idempotency_header)
+        return {
             "method": self._method.upper(),
             "server": tool.server.rstrip("/"),
             "path": self._path,
             "parameters": parameters,
-            "body": body,
+            "body": self._body(),
             "numbers": self._translation.numbers,
+            **({"key_header": header} if header else {}),
         }
+
+    @property
+    def _reads(self) -> bool:
+        return self._method in ("get", "head", "options")
+
+    def _reconcile(self, tool: HttpTool, asks: HttpReconcile) -> dict[str, Any]:
+        """The operation that finds out, over arguments that this one has."""
+        try:
+            other = _Operation(self._document, asks.operation)
+            flat = other._flat(tool)
+        except Wrong as error:
+            raise Wrong(f"reconcile: {error}") from error
+        if other._method != "get" or flat["body"] is not None:
+            raise Wrong(f"reconcile: {asks.operation!r} is no GET without a body, and asking may change nothing")
+        for name in other._properties:
+            if name not in self._properties:
+                raise Wrong(f"reconcile: {asks.operation!r} takes {name!r}, which is no argument of this operation")
+            if name in other._required and name not in self._required:
+                raise Wrong(f"reconcile: {asks.operation!r} needs {name!r}, which a call may leave out")
+        return {**flat, "not_done": list(asks.not_done)}
 
     def _defaults(self) -> dict[str, Any]:
         summary, text = (str(self._operation.get(key) or "").strip() for key in ("summary", "description"))
         described = f"{summary}\n\n{text}".strip() if text != summary else text
-        reads = self._method in ("get", "head", "options")
         return {
             "description": (described or f"{self._method.upper()} {self._path}")[:8192],
             "action": _ACTIONS.get(self._method, "write"),
             "effects": "external",
-            "idempotent": reads,
+            "idempotent": self._reads,
         }
 
     def _parameter(self, one: dict[str, Any]) -> dict[str, Any] | None:
@@ -109,6 +140,11 @@ class _Operation:
         style = str(one.get("style") or ("form" if where == "query" else "simple"))
         if style not in (_STYLES if where == "query" else ("simple",)):
             raise Wrong(f"parameter {name!r}: style {style!r} in {where} is not supported")
+        if where == "header" and name.lower() == KEY_HEADER:
+            self._key_header = name
+            return None
+        if name == KEY_PARAMETER:
+            return {"argument": name, "name": name, "in": where, "style": style, "explode": False, "engine": True}
         argument = self._argument(name, where)
         self._take(argument, self._schema(one), required=one.get("required") is True or where == "path")
         if text := one.get("description"):

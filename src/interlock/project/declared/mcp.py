@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from interlock.definitions import ToolSchema
 from interlock.definitions.declared import Lock, LockedTool, McpServer, Options, pin, schema_of, segment
 from interlock.definitions.placed import did_you_mean
+from interlock.definitions.tool import KEY_PARAMETER
 from interlock.project.declared.compiled import Wrong
 from interlock.project.declared.schemas import Translation, Untranslatable, closed_object, registry
 
@@ -98,6 +99,7 @@ def _tool(
     definition = locked.definition
     arguments = Translation(registry(definition.get("inputSchema") or {}))
     parameters = closed_object(arguments.of(definition.get("inputSchema") or {}))
+    keyed = _take_key(parameters)
     output = definition.get("outputSchema")
     result = Translation(registry(output)).of(output) if output else {"type": "string"}
     described = str(definition.get("description") or definition.get("title") or theirs)[:8192]
@@ -110,7 +112,17 @@ def _tool(
         "pinned": locked.digest,
         "numbers": arguments.numbers,
         "structured": bool(output),
+        **({"key_argument": KEY_PARAMETER} if keyed else {}),
     }
+
+
+def _take_key(parameters: dict[str, Any]) -> bool:
+    """Whether the server takes an idempotency key as an argument. It is the engine's then, and no argument here."""
+    if parameters["properties"].get(KEY_PARAMETER, {}).get("type") != "string":
+        return False
+    del parameters["properties"][KEY_PARAMETER]
+    parameters["required"] = [name for name in parameters.get("required", ()) if name != KEY_PARAMETER]
+    return True
 
 
 def _hinted(annotations: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from . import confine, contract, invoke, loading, relay
+from . import confine, contract, invoke, key, loading, relay
 
 OK, ERROR = b"v", b"e"
 """First byte of what a child reports: a value, or an error's text."""
@@ -88,6 +88,8 @@ def _told_body() -> bytes:
         source, fields, arguments = (told.read(length) for length in lengths)
     head = json.loads(fields)
     os.environ.update(relay.ENVIRONMENT if head["way_out"] else {})
+    if own_key := head.get("idempotency_key"):
+        os.environ[key.VARIABLE] = own_key
     return run_tool(source, head, arguments)()
 
 
@@ -138,11 +140,11 @@ def _clipped(text: str) -> bytes:
 
 
 def run_tool(source: bytes, head: dict[str, Any], arguments: bytes) -> Callable[[], bytes]:
-    """The body of a tool call.
+    """The body of a tool call, or of asking whether it happened.
 
     Args:
         source: the tool's source: Python, or a definition.
-        head: what the host says of the call: `path`, `tool`, `tool_kind`, `output_bytes`, `time_s`.
+        head: what the host says of the call; see `invoke.carry_out`.
         arguments: JSON.
     """
 

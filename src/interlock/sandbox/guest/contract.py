@@ -10,8 +10,10 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
+from . import key
 from .annotations import AnnotationProblem
 from .loading import SourceProblem, definition, load, tool_functions
+from .reconcile_contract import check_reconcile
 from .schemas import record, schema
 from .values import ValueProblem, encode
 
@@ -60,16 +62,25 @@ class _Reader:
         options = dataclasses.asdict(function.__interlock_tool__)  # type: ignore[attr-defined]
         for field in ("resource", "sentence"):
             self._check_template(field, options[field], set(parameters["properties"]))
+        asked = options["reconcile"]
+        if asked is not None:
+            check_reconcile(asked, function, self._line)
         found = {"description": description, "parameters": parameters, "result": result}
-        return {**options, **found, "line": self._line}
+        return {**options, **found, "reconcile": asked is not None, "line": self._line}
 
     def _parameters(self) -> tuple[dict[str, Any], dict[str, Any]]:
         try:
             hints = typing.get_type_hints(self._function, include_extras=True)
         except Exception as error:
             raise SourceProblem(self._line, f"annotations cannot be read: {error}") from error
+        if wrong := key.mistake(hints):
+            raise SourceProblem(getattr(self._argument(key.PARAMETER), "lineno", self._line), wrong)
         signature = inspect.signature(self._function)
-        properties = {name: self._parameter(item, hints) for name, item in signature.parameters.items()}
+        properties = {
+            name: self._parameter(item, hints)
+            for name, item in signature.parameters.items()
+            if name != key.PARAMETER  # the engine gives it
+        }
         if "return" not in hints:
             raise SourceProblem(self._line, "the result has no annotation; write -> None if there is none")
         returns = self._node.returns if self._node else None

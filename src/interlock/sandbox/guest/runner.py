@@ -63,7 +63,7 @@ class Runner:
                 self._file(frame)
             elif kind == "claim":
                 self._claim(frame.head)
-            elif kind == "run":
+            elif kind in ("run", "reconcile"):
                 self._run(frame.head)
             elif kind == "resume":
                 self._resume(frame)

@@ -7,6 +7,7 @@ from typing import Any
 
 from interlock import workspace_path
 
+from .. import key
 from ..failure import ToolError
 from . import program
 from .plain import NotPlain, plain
@@ -15,17 +16,39 @@ from .room import EXIT_CODE, Room
 
 def carry_out(definition: dict[str, Any], arguments: dict[str, Any], room: Room) -> Any:
     """Run the command; its result as the definition says."""
+    ended = _run(definition, arguments, room)
+    good = definition["ok_exit_codes"]
+    if not good and definition["result"] != "exit":
+        good = [0]
+    if good and ended.exit_code not in good:
+        raise ToolError(f"{EXIT_CODE}{ended.exit_code}\n{_printed(ended)}".rstrip())
+    return _result(definition, ended)
+
+
+def reconcile(definition: dict[str, Any], arguments: dict[str, Any], room: Room) -> Any:
+    """Run the program that finds out whether the call happened; its exit code says so."""
+    asks = definition["reconcile"]
+    ended = _run({**definition, "argv": asks["argv"], "script": "", "stdin": ""}, arguments, room)
+    if ended.exit_code in asks["done"]:
+        return {"answer": "done", "result": _result(definition, ended)}
+    if ended.exit_code in asks["not_done"]:
+        return {"answer": "not_done"}
+    return {"answer": "unknown", "reason": f"{EXIT_CODE}{ended.exit_code}\n{_printed(ended)}"[:2000].rstrip()}
+
+
+def _run(definition: dict[str, Any], arguments: dict[str, Any], room: Room) -> program.Ended:
     parameters = definition["parameters"]
     for name, value in arguments.items():
         _check(name, value, parameters[name])
     environment = dict(definition["environment"])
+    given = {**arguments, key.PARAMETER: room.key}
     if definition["script"]:
         argv = ["sh", "-c", definition["script"]]
         environment |= {name: _joined(value) for name, value in arguments.items()}
     else:
-        argv = expand(definition["argv"], arguments, parameters)
-    stdin = _filled(definition["stdin"], arguments).encode("utf-8", "surrogateescape")
-    return _result(definition, program.run(argv, room, stdin=stdin, environment=environment))
+        argv = expand(definition["argv"], given, {**parameters, key.PARAMETER: {"options": False}})
+    stdin = _filled(definition["stdin"], given).encode("utf-8", "surrogateescape")
+    return program.run(argv, room, stdin=stdin, environment=environment)
 
 
 def _check(name: str, value: Any, parameter: dict[str, Any]) -> None:
@@ -104,13 +127,12 @@ def _joined(value: Any) -> str:
     return "\n".join(map(_joined, value)) if isinstance(value, list) else str(value)
 
 
+def _printed(ended: program.Ended) -> str:
+    return "\n".join(part for part in (ended.stdout.text.rstrip(), ended.stderr.text.rstrip()) if part)
+
+
 def _result(definition: dict[str, Any], ended: program.Ended) -> Any:
-    kind, good = definition["result"], definition["ok_exit_codes"]
-    if not good and kind != "exit":
-        good = [0]
-    if good and ended.exit_code not in good:
-        printed = "\n".join(part for part in (ended.stdout.text.rstrip(), ended.stderr.text.rstrip()) if part)
-        raise ToolError(f"{EXIT_CODE}{ended.exit_code}\n{printed}".rstrip())
+    kind = definition["result"]
     if kind == "exit":
         return {"exit_code": ended.exit_code, "stdout": ended.stdout.text, "stderr": ended.stderr.text}
     if kind == "lines":

@@ -7,8 +7,10 @@ import json
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Callable
 from typing import Any
 
+from .. import key
 from ..failure import ToolError
 from .plain import NotPlain, numbered, plain
 from .room import Room, artifact_path
@@ -31,28 +33,55 @@ class _SameHost(urllib.request.HTTPRedirectHandler):
 
 def carry_out(definition: dict[str, Any], arguments: dict[str, Any], room: Room) -> Any:
     """Make the request; the body of a good answer."""
-    request = request_of(definition, numbered(arguments, definition["numbers"]))
+    return _asked(definition, arguments, room, lambda error: None)
+
+
+def reconcile(definition: dict[str, Any], arguments: dict[str, Any], room: Room) -> Any:
+    """Make the reading request that finds out whether the call happened. A good answer is the result."""
+    asks = definition["reconcile"]
+
+    def absent(error: urllib.error.HTTPError) -> Any:
+        return {"answer": "not_done"} if error.code in asks["not_done"] else None
+
+    return _asked(asks, arguments, room, absent, lambda value: {"answer": "done", "result": value})
+
+
+def _asked(
+    definition: dict[str, Any],
+    arguments: dict[str, Any],
+    room: Room,
+    otherwise: Callable[[urllib.error.HTTPError], Any],
+    found: Callable[[Any], Any] = lambda value: value,
+) -> Any:
+    """What is found with a good answer's body; or what another status means, unless that is nothing."""
+    request = request_of(definition, numbered(arguments, definition["numbers"]), room.key)
     opener = urllib.request.build_opener(_SameHost)
     try:
         with opener.open(request, timeout=max(1.0, room.time_s - 1)) as answer:
-            return _value(answer, room)
+            return found(_value(answer, room))
     except urllib.error.HTTPError as error:
         with error:
+            if (meaning := otherwise(error)) is not None:
+                return meaning
             raise _refusal(error, definition) from error
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise ToolError(f"{definition['method']} {definition['server']}: no answer: {reason}") from error
 
 
-def request_of(definition: dict[str, Any], arguments: dict[str, Any]) -> urllib.request.Request:
+def request_of(definition: dict[str, Any], arguments: dict[str, Any], own_key: str = "") -> urllib.request.Request:
     """The request of a call.
 
     Raises:
-        ToolError: an argument cannot stand where it must.
+        ToolError: an argument cannot stand where it must, or it needs an idempotency key and has none.
     """
     path, headers = definition["path"], {"Accept": "application/json, */*;q=0.5", "User-Agent": "interlock"}
     query: list[tuple[str, str]] = []
+    if header := definition.get("key_header"):
+        headers[header] = _needed(own_key)
     for one in definition["parameters"]:
+        if one["argument"] == key.PARAMETER and one.get("engine"):
+            arguments = {**arguments, key.PARAMETER: _needed(own_key)}
         if one["argument"] not in arguments:
             continue
         value = arguments[one["argument"]]
@@ -68,6 +97,12 @@ def request_of(definition: dict[str, Any], arguments: dict[str, Any]) -> urllib.
         headers["Content-Type"] = definition["body"]["media_type"]
     url = definition["server"] + path + (f"?{urllib.parse.urlencode(query)}" if query else "")
     return urllib.request.Request(url, data=body, headers=headers, method=definition["method"])  # noqa: S310
+
+
+def _needed(own_key: str) -> str:
+    if not own_key:
+        raise ToolError("this call has no idempotency key")
+    return own_key
 
 
 def _segment(parameter: dict[str, Any], value: Any) -> str:

@@ -33,7 +33,12 @@ def carry_out(definition: dict[str, Any], arguments: dict[str, Any], room: Room)
                 "tools": [json.dumps(tool) for tool in tools_of(client)],
             }
         _check(client, definition)
-        asked = {"name": definition["tool"], "arguments": numbered(arguments, definition["numbers"])}
+        given = numbered(arguments, definition["numbers"])
+        if name := definition.get("key_argument"):
+            if not room.key:
+                raise ToolError("this call has no idempotency key")
+            given = {**given, name: room.key}
+        asked = {"name": definition["tool"], "arguments": given}
         return value_of(client.request("tools/call", asked), room, structured=definition["structured"])
 
 

@@ -18,6 +18,8 @@ class Room(NamedTuple):
     output_bytes: int
     """Cap of the returned value."""
     time_s: float
+    key: str = ""
+    """The call's idempotency key; empty: it has none."""
 
     @property
     def inline(self) -> int:

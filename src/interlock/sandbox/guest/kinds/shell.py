@@ -10,6 +10,7 @@ import os
 import tempfile
 from typing import Any
 
+from .. import key
 from ..failure import ToolError
 from ..relay import ENVIRONMENT
 from . import program
@@ -18,7 +19,7 @@ from .room import Room
 STATE = ".interlock/shell/state"
 LARGEST_STATE = 256 * 1024
 
-_OWN = ("INTERLOCK_ARTIFACTS", *ENVIRONMENT)
+_OWN = ("INTERLOCK_ARTIFACTS", key.VARIABLE, *ENVIRONMENT)
 """Variables that each call has of its own, whatever the one before had."""
 
 _BEGIN = r"""
