@@ -52,13 +52,18 @@ class Settings(BaseSettings):
     package's entry point in group `interlock.key_providers`, for a cloud's key management."""
     data_keys_folder: Path = Path("data-keys")
     """Folder of the wrapping keys of provider `file`; relative to state. Whoever reads it reads every run."""
+    payload_encryption: bool = True
+    """Whether what passes through Temporal is encrypted under the keys of runs, and nothing else is taken from it.
+    Without, whoever reads Temporal reads what runs read and write."""
+    codec_origin: str = "http://localhost:8233"
+    """Where Temporal's UI is served: the only pages that `interlock codec serve` answers."""
     policy_signed: bool = False
     """Whether workers refuse a policy that the policy's key did not sign. They also do where `policy.pub` is in
     the keys folder; with this, removing that file stops them."""
     policy_shadow: str = ""
     """Folder of a candidate policy that executors ask beside the one in force, relative to root; it changes no
     outcome. Empty: the one that `interlock policy shadow DIR` named, if any."""
-    events_an_execution: int = Field(default=450, ge=50, le=10_000)
+    events_an_execution: int = Field(default=450, ge=10, le=10_000)
     """Events in Temporal's history after which a run goes on in a new execution of its workflow. A worker that must
     bring a run back into memory replays at most so many, 1,000 to 1,800 a second."""
     sandbox_driver: Literal["docker", "in_process"] = "docker"

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from temporalio.client import Client, WorkflowExecutionStatus
 
 from interlock.run.client import asked
+from interlock.run.payloads import bound_to
 from interlock.run.steps import EXECUTE
 from interlock.types.closed import Closed
 
@@ -41,6 +42,7 @@ async def live_run(temporal: Client, run: str) -> LiveRun:
     found = await asked(temporal.get_workflow_handle(run).describe(), run)
     steps = [step for step in found.raw_description.pending_activities if step.activity_type.name == EXECUTE]
     told = [step.heartbeat_details.payloads for step in steps if step.heartbeat_details.payloads]
-    decoded = [await temporal.data_converter.decode(payloads, [LiveOutput]) for payloads in told]
+    converter = temporal.data_converter.with_context(bound_to(run, namespace=temporal.namespace))
+    decoded = [await converter.decode(payloads, [LiveOutput]) for payloads in told]
     calls = sorted((values[0] for values in decoded), key=lambda one: one.call)
     return LiveRun(found.status == WorkflowExecutionStatus.RUNNING, calls)
