@@ -25,7 +25,6 @@ from interlock.run.payloads import bound_to, scope_of
 from interlock.run.payloads.converter import converter_of
 from interlock.run.payloads.keys import Vault
 from interlock.run.payloads.packing import LARGEST, pack, unpack
-from interlock.run.payloads.scope import belongs
 from interlock.run.payloads.storage import THRESHOLD
 from interlock.run.payloads.vocabulary import CURRENT, VOCABULARIES
 
@@ -214,29 +213,17 @@ def test_activity_belongs_to_its_run() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sealed_for", "scope", "opens"),
+    ("workflow_id", "scope"),
     [
-        ("run-1", "run-1", True),
-        ("run-1", "run-2", False),
-        ("schedule:nightly", "nightly-2026-11-30T02:00:00Z", True),
-        ("schedule:nightly", "nightly", False),
-        ("schedule:nightly", "nightly-2", False),
-        ("schedule:nightly", "nightly-2026-11-30T02:00:00Z-x", False),
-        ("schedule:nightly", "other-2026-11-30T02:00:00Z", False),
-        ("nightly", "nightly-2026-11-30T02:00:00Z", False),
-        ("schedule:", "-2026-11-30T02:00:00Z", False),
+        ("run-1", "run-1"),
+        ("schedule:nightly", "schedule:nightly"),
+        ("schedule:nightly-2026-11-30T02:00:00Z", "schedule:nightly"),
+        ("schedule:nightly-2", "schedule:nightly-2"),
+        ("nightly-2026-11-30T02:00:00Z", "nightly-2026-11-30T02:00:00Z"),
     ],
 )
-def test_schedule_opens_in_its_runs_alone(sealed_for: str, scope: str, opens: bool) -> None:
-    assert belongs(sealed_for, scope) == opens
-
-
-async def test_schedule_seals_for_its_runs(converter: Callable[..., DataConverter]) -> None:
-    schedule = converter("nightly", scope="schedule:nightly")
-    payload = await sealed(schedule, SECRET)
-    assert await opened(converter("nightly-2026-11-30T02:00:00Z"), payload) == SECRET
-    with pytest.raises(IntegrityError):
-        await opened(converter("nightly"), payload)
+def test_workflows_of_a_schedule_share_its_scope(workflow_id: str, scope: str) -> None:
+    assert scope_of(bound_to(workflow_id)) == scope
 
 
 # -- large payloads --------------------------------------------------------------------------------------------

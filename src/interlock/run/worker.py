@@ -70,12 +70,8 @@ PASSTHROUGH: Final = (
 itself deterministic; a team's workflows/ are still imported in Temporal's sandbox."""
 
 
-async def connect(settings: Settings, *, scope: str = "") -> Client:
+async def connect(settings: Settings) -> Client:
     """A Temporal client.
-
-    Args:
-        settings: the project's.
-        scope: whose payloads it writes, where no run is named yet: `schedule:NAME`.
 
     Raises:
         Unreachable: no server answers at the address.
@@ -84,7 +80,7 @@ async def connect(settings: Settings, *, scope: str = "") -> Client:
         return await Client.connect(
             settings.temporal_address,
             namespace=settings.temporal_namespace,
-            data_converter=data_converter(settings, scope=scope),
+            data_converter=data_converter(settings),
         )
     except (RPCError, RuntimeError, OSError) as error:
         raise Unreachable(

@@ -2,6 +2,6 @@
 elsewhere where it is large. One data converter for every client, worker and replayer."""
 
 from interlock.run.payloads.converter import data_converter
-from interlock.run.payloads.scope import SCHEDULE, bound_to, scope_of
+from interlock.run.payloads.scope import bound_to, scope_of
 
-__all__ = ["SCHEDULE", "bound_to", "data_converter", "scope_of"]
+__all__ = ["bound_to", "data_converter", "scope_of"]

@@ -19,7 +19,7 @@ from interlock.errors import IntegrityError, InterlockError, Refused, Unreachabl
 from interlock.run.payloads.keys import Vault
 from interlock.run.payloads.packing import pack, unpack
 from interlock.run.payloads.refusal import refusal
-from interlock.run.payloads.scope import belongs, scope_of
+from interlock.run.payloads.scope import scope_of
 
 ENCODING: Final = b"il1"
 ID_BYTES: Final = 8
@@ -31,17 +31,16 @@ _LARGE: Final = 64 * 1024
 class RunCodec(PayloadCodec, WithSerializationContext):
     """Seals and opens the payloads of one run; without a context, of none."""
 
-    def __init__(self, vault: Vault, *, scope: str = "", fixed: bool = False) -> None:
+    def __init__(self, vault: Vault, *, scope: str = "") -> None:
         """Args:
         vault: where the keys are.
         scope: whose payloads.
-        fixed: whether `scope` stays, whatever the SDK says: for schedules.
         """
-        self._vault, self._scope, self._fixed = vault, scope, fixed
+        self._vault, self._scope = vault, scope
 
     def with_context(self, context: SerializationContext) -> RunCodec:
         """See base class."""
-        return self if self._fixed else RunCodec(self._vault, scope=scope_of(context))
+        return RunCodec(self._vault, scope=scope_of(context))
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
         """Seal.
@@ -68,7 +67,7 @@ class RunCodec(PayloadCodec, WithSerializationContext):
     async def _opened(self, payload: Payload) -> Payload:
         try:
             cipher = key_of(payload, self._vault)
-            if not belongs(cipher.scope, self._scope):
+            if cipher.scope != self._scope:
                 here = f"run {self._scope!r}" if self._scope else "nobody's run"
                 raise IntegrityError(f"a payload of run {cipher.scope!r} came to {here}: it was moved there")
             return await _done(opened, payload, cipher)

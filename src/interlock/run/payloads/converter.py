@@ -45,14 +45,9 @@ class ValueConverter(PydanticPayloadConverter):
         return payloads
 
 
-def data_converter(settings: Settings, *, scope: str = "") -> DataConverter:
-    """The converter of a project.
-
-    Args:
-        settings: where the keys and blobs are, and whether payloads are encrypted.
-        scope: for the client that writes a schedule, `schedule:NAME`; empty: the run that the SDK names.
-    """
-    return converter_of(vault_of(settings), encrypted=settings.payload_encryption, scope=scope)
+def data_converter(settings: Settings) -> DataConverter:
+    """The converter of a project; the settings say where keys and blobs are, and whether payloads are encrypted."""
+    return converter_of(vault_of(settings), encrypted=settings.payload_encryption)
 
 
 def vault_of(settings: Settings) -> Vault:
@@ -62,9 +57,9 @@ def vault_of(settings: Settings) -> Vault:
     return Vault(lambda: open_blobs(settings))
 
 
-def converter_of(vault: Vault, *, encrypted: bool = True, scope: str = "") -> DataConverter:
+def converter_of(vault: Vault, *, encrypted: bool = True) -> DataConverter:
     """The converter over these keys and blobs."""
-    codec = RunCodec(vault, scope=scope, fixed=bool(scope)) if encrypted else PlainCodec(vault)
+    codec = RunCodec(vault) if encrypted else PlainCodec(vault)
     return DataConverter(
         payload_converter_class=ValueConverter,
         payload_codec=codec,
