@@ -29,7 +29,9 @@ from interlock.run.payloads.storage import THRESHOLD
 from interlock.run.payloads.vocabulary import CURRENT, VOCABULARIES
 
 SECRET = "correct horse battery staple"
-VOCABULARY_DIGESTS: dict[int, str] = {}
+VOCABULARY_DIGESTS: dict[int, str] = {
+    1: "sha256:4700afedd8e72510b7c60671ff68f97012033562ff489cf615ea8309fa64d544",
+}
 """What was released. Never change one: add another."""
 
 
@@ -302,3 +304,18 @@ async def test_plain_setting_writes_plain_and_reads_both(converter: Callable[...
     assert await opened(plain, large) == noise(200_000)
     with pytest.raises(IntegrityError):
         await opened(plain, await sealed(converter("run-2"), SECRET))
+
+
+def test_digests_are_packed_as_bytes() -> None:
+    """A step's payloads are digests for the most part, and hexadecimal digits deflate to no less than half."""
+    digests = [digest_bytes(bytes([number])) for number in range(8)]
+    data = str(digests).replace("'", '"').encode()
+    packed = pack(Payload(metadata={"encoding": b"json/plain"}, data=data))
+    assert len(packed) < 8 * 40
+    assert unpack(packed).data == data
+
+
+@pytest.mark.parametrize("data", [b'"sha256:\x00' + b"a" * 64 + b'"', b"\x00" * 40, b'"sha256:' + b"A" * 64 + b'"'])
+def test_what_only_looks_like_a_digest_is_kept(data: bytes) -> None:
+    payload = Payload(metadata={"encoding": b"json/plain"}, data=data)
+    assert unpack(pack(payload)) == payload
