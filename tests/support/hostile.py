@@ -84,12 +84,18 @@ def sign(text: str) -> str:
 READER = 'from interlock import agent\n\nreader = agent("reader", prompt="Test.", tools=["note"])\n'
 
 
+HELPER = 'from interlock import agent\n\nhelper = agent("helper", prompt="Test.", tools=["note", "send"])\n'
+
+
 def hostile_project(root: Path) -> Path:
-    """Agents `tester` (every tool) and `reader` (only `note`); people who approve, sign in pairs, and settle."""
+    """Agents `tester` (every tool; hands work on to `helper`), `helper` (`note`, `send`) and `reader` (only `note`);
+    people who approve, sign in pairs, and settle."""
     small_project(root, [{"say": "done"}])
     (root / "tools" / "sign.py").write_text(SIGN)
     tester = root / "agents" / "tester.py"
-    tester.write_text(tester.read_text().replace("tools=[", "tools=['sign', "))
+    tester.write_text(tester.read_text().replace("tools=[", "hand_off=['helper'], tools=['sign', "))
+    (root / "agents" / "helper.py").write_text(HELPER)
+    (root / "agents" / "helper.playbook.yaml").write_text('[{"say": "done"}]')
     (root / "agents" / "reader.py").write_text(READER)
     (root / "agents" / "reader.playbook.yaml").write_text('[{"say": "done"}]')
     (root / "permissions" / "rules.yaml").write_text(RULES)

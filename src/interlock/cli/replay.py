@@ -15,6 +15,7 @@ from interlock.errors import InvalidInput
 
 if TYPE_CHECKING:
     from interlock.run.replay import Difference, Verdict
+    from interlock.run.worker import Content
 
 
 def replay(
@@ -24,6 +25,7 @@ def replay(
     history: Annotated[
         Path | None, typer.Option(help="A history that `interlock run history` wrote, instead of Temporal's.")
     ] = None,
+    tree: Annotated[bool, typer.Option("--tree", help="Also the runs to which it handed work on.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Compute a run's record again: history, chain, blobs, decisions, approvals, receipts.
@@ -31,14 +33,18 @@ def replay(
     Exit 0: verified. Exit 1: something differs; the first event that does is named first.
     """
     own = settings(ledger_url=ledger_url, blobs_url=blobs_url)
+    if tree and history:
+        raise InvalidInput("--history is of one run: give it without --tree")
     text = _read(history) if history else None
     with say.working("replaying", quiet=as_json):
-        verdict = asyncio.run(_replayed(own, run, text))
+        verdicts = asyncio.run(_replayed(own, run, text, tree=tree))
     if as_json:
-        say.document(_as_json(verdict))
+        first, *others = map(_as_json, verdicts)
+        say.document({**first, "below": others} if tree else first)
     else:
-        _tell(verdict)
-    if not verdict.verified:
+        for verdict in verdicts:
+            _tell(verdict)
+    if not all(verdict.verified for verdict in verdicts):
         raise typer.Exit(1)
 
 
@@ -49,16 +55,26 @@ def _read(file: Path) -> str:
         raise InvalidInput(f"--history: {str(file)!r} cannot be read: {error}") from error
 
 
-async def _replayed(own: Any, run: str, exported: str | None) -> Verdict:
+async def _replayed(own: Any, run: str, exported: str | None, *, tree: bool) -> list[Verdict]:
+    from interlock.cli.resolve import run_of
+    from interlock.run.replay_hand_offs import below
+    from interlock.run.worker import Content
+
+    content = Content.load(own.root)
+    with opened(own) as (ledger, _):
+        run = run_of(ledger, run)
+        runs = [run, *(below(ledger, run) if tree else ())]
+    return [await _replayed_one(own, one, exported, content) for one in runs]
+
+
+async def _replayed_one(own: Any, run: str, exported: str | None, content: Content) -> Verdict:
     from temporalio.client import WorkflowHistory
 
-    from interlock.cli.resolve import run_of
     from interlock.run.histories import fetch_history
     from interlock.run.replay import replay
-    from interlock.run.worker import Content, connect
+    from interlock.run.worker import connect
 
     with opened(own) as (ledger, blobs):
-        run = run_of(ledger, run)
         history: WorkflowHistory | None = None
         if ledger.erasure(run) is not None:
             pass  # nobody can read its history
@@ -71,7 +87,7 @@ async def _replayed(own: Any, run: str, exported: str | None) -> Verdict:
                 raise InvalidInput(
                     f"--history: not a history: {error}"[:500], next_step=f"interlock run history {run} --out FILE"
                 ) from error
-        return await replay(run, own, ledger, blobs, history=history, content=Content.load(own.root))
+        return await replay(run, own, ledger, blobs, history=history, content=content)
 
 
 def _tell(verdict: Verdict) -> None:

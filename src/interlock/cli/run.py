@@ -39,22 +39,25 @@ def list_(
     wanted: Any = among(status, get_args(RunStatus), "--status") if status else None
     with opened(settings()) as (ledger, _):
         rows = ledger.runs(limit=limit, before=before, status=wanted)
+        parents = [origin.run if (origin := ledger.origin(row.run)) else "" for row in rows]
     following = rows[-1].cursor if len(rows) == limit else ""
     if as_json:
-        say.document({"runs": [asdict(row) for row in rows], "before": following})
+        listed = [{**asdict(row), "parent": parent} for row, parent in zip(rows, parents, strict=True)]
+        say.document({"runs": listed, "before": following})
         return
     if not rows:
         say.line("no runs")
         return
-    say.table(_HEADERS, [_row(row) for row in rows])
+    say.table(_HEADERS, [_row(row, parent) for row, parent in zip(rows, parents, strict=True)])
     if following:
         say.note(f"more: interlock run list --before {following!r}")
 
 
-def _row(row: RunRow) -> tuple[str, ...]:
+def _row(row: RunRow, parent: str) -> tuple[str, ...]:
     started = row.started_at.strftime("%Y-%m-%d %H:%M:%SZ")
     waits = f"{row.waiting} approval(s)" if row.waiting else ""
-    return (row.run, row.status, row.workflow, row.requester, started, str(row.count), waits)
+    whom = f"{row.requester} (by {parent})" if parent else row.requester
+    return (row.run, row.status, row.workflow, whom, started, str(row.count), waits)
 
 
 @app.command()
@@ -73,11 +76,15 @@ def show(
             run = run_of(ledger, run)
             row, events = ledger.run(run), ledger.events(run)
             held_up = [] if row.ended else asyncio.run(_held_up(own, run))
+            origin, children = ledger.origin(run), [one.child for one in ledger.hand_offs(run)]
             if as_json:
                 listed = [event.model_dump(mode="json") for event in events]
-                say.document({**asdict(row), "held_up": held_up, "events": listed})
+                tree = {"parent": origin.run if origin else "", "children": children}
+                say.document({**asdict(row), **tree, "held_up": held_up, "events": listed})
                 return
             _show(row, events, content_of(ledger, blobs, run), verbose=verbose)
+            if children:
+                say.note(f"handed work on to {', '.join(children)}")
             for reason in held_up:
                 say.note(f"is held up: {reason}", style="bold yellow")
     except (InvalidInput, LedgerUnavailable):

@@ -72,7 +72,8 @@ class Timeline:
             case RunStarted():
                 files = f", files {self._digest(event.workspace)}" if event.workspace else ""
                 pinned = f"manifest {self._digest(event.manifest)}, input {self._digest(event.input)}{files}"
-                return event.requester, f"starts {event.workflow} ({pinned})"
+                told = f"starts {event.workflow} ({pinned})"
+                return event.requester, f"{told}, handed on by {_origin(event)}" if event.parent else told
             case RunPaused():
                 return event.by, "pauses the run"
             case RunResumed():
@@ -118,7 +119,7 @@ class Timeline:
             case CallFinished():
                 made = "".join(f", artifact {a.name} ({a.size} bytes)" for a in event.artifacts)
                 told = f"{self._call(event.call_id)} {event.status}, output {self._digest(event.output)}{made}"
-                return "executor", f"{told}{_spent(event)}"
+                return "executor", f"{told}{_spent(event)}{_child(event)}"
             case CallUnknown():
                 return "executor", f"{self._call(event.call_id)} outcome unknown: {self._text(event.reason)}"
         return self._told_of_approval(event)
@@ -167,6 +168,20 @@ _PAST: Final = {"approve": "approved", "edit": "edited", "reject": "rejected", "
 def _short_id(full: str) -> str:
     """`c4` of `RUN:c4`: the run is known from above."""
     return full.rpartition(":")[2]
+
+
+def _origin(event: RunStarted) -> str:
+    """Which run handed the work on, and through which agents it came."""
+    return f"{_short_id(event.parent_call)} of {event.parent} ({' → '.join(event.delegators)})"
+
+
+def _child(event: CallFinished) -> str:
+    """The run that did the work, where it was handed on."""
+    if event.child is None:
+        return ""
+    return (
+        f" by run {event.child.run}, {event.child.status} ({event.child.count} events, {event.child.tokens} tokens)"
+    )
 
 
 def _spent(event: CallFinished) -> str:

@@ -10,22 +10,21 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from interlock.audit import CallRow, HandOffRow
 from interlock.digest import canonical, parse
 from interlock.errors import Conflict, EventForged, Refused, Unreachable
 from interlock.policy import decide
-from interlock.run.attributes import seen
-from interlock.run.contracts import AGENT_RUN, ExecuteOutput, HandedOn
-from interlock.run.delegation import DEPTH, DelegationClaims, child_of, tightest
+from interlock.run.contracts import ExecuteOutput, HandedOn
+from interlock.run.delegating import delegation
+from interlock.run.delegation import DelegationClaims
 from interlock.run.files import carry
 from interlock.run.handed_back import HandedBack, handed_back, lost
 from interlock.run.obligations import redacted
 from interlock.run.paused import Paused
 from interlock.run.receipt import Receipt
 from interlock.run.rendering import shortened
-from interlock.run.spent import Spent
 from interlock.run.threads import to_its_end
 from interlock.types.access import AccessRequest, Decision
 from interlock.types.call import Artifact, ToolCall
@@ -33,8 +32,6 @@ from interlock.types.call import Artifact, ToolCall
 if TYPE_CHECKING:
     from interlock.run.executor import Executor
     from interlock.run.proof import RunProof
-
-RUN_ID_LENGTH: Final = 128
 
 
 @dataclass(frozen=True)
@@ -57,7 +54,7 @@ class HandingOn:
         Nothing of it acts before the call is reserved and the hand-off is noted.
         """
         try:
-            claims = self._claims(call, digest, arguments, proof)
+            claims = delegation(self.executor, call, digest, arguments, proof)
         except Refused as error:
             return ExecuteOutput(outcome="refused", decision=decision, detail=str(error))
         reserved = await asyncio.to_thread(self.executor.reserve, call, digest, decision, nonces)
@@ -79,6 +76,8 @@ class HandingOn:
             give_up: whether to end it although the other run has not: from then on that run does nothing more.
         """
         row = await asyncio.to_thread(self.executor.ledger.handed_on, call.call_id)
+        if row is None and give_up:
+            raise Refused(f"call {call.call_id!r} has handed nothing on that could be given up")
         if row is None:
             return None
         async with self.executor.locks.setdefault(f"hand-off {call.call_id}", asyncio.Lock()):
@@ -122,72 +121,11 @@ class HandingOn:
                 raise Paused(f"run {proof.run!r}: {why} is paused", next_step=next_step)
             proof = parent
 
-    # -- beginning -----------------------------------------------------------------------------------------
-
-    def _claims(self, call: ToolCall, digest: str, arguments: dict[str, Any], proof: RunProof) -> DelegationClaims:
-        """What the other run may do. Raises Refused where it must not begin."""
-        child, person, agent = child_of(call.call_id), proof.requester(), str(arguments["agent"])
-        self._check_room(call, child, proof)
-        max_steps, max_tokens = self._limits(call, agent, proof)
-        blobs = self.executor.blobs.of(child)
-        if call.workspace:
-            carry(call.workspace, self.executor.blobs.of(call.run), blobs)
-        return DelegationClaims(
-            tenant=call.tenant,
-            sub=person.sub,
-            run=child,
-            iat=int(datetime.now(UTC).timestamp()),
-            exp=person.exp,
-            workflow=AGENT_RUN,
-            manifest=person.manifest,
-            input=blobs.put(canonical({"agent": agent, "task": arguments["task"]})),
-            workspace=call.workspace,
-            parent=call.run,
-            call=call.call_id,
-            call_digest=digest,
-            agent=agent,
-            delegators=(*proof.delegators, call.agent),
-            labels=seen(proof.so_far.now(), proof.reach().manifest),
-            max_steps=max_steps,
-            max_tokens=max_tokens,
-        )
-
-    def _check_room(self, call: ToolCall, child: str, proof: RunProof) -> None:
-        if len(proof.delegators) >= DEPTH:
-            chain = ", ".join((*proof.delegators, call.agent))
-            raise Refused(f"this work was handed on {DEPTH} times already, the most that it may be ({chain})")
-        if len(child) > RUN_ID_LENGTH:
-            raise Refused(f"the id of this run is too long for runs below it ({len(child)} of {RUN_ID_LENGTH})")
-        if self.executor.ledger.handed_on(call.call_id) is None and self.executor.ledger.head(child).count:
-            raise Refused(f"a run {child!r} exists, and is none of this run's")
-
-    def _limits(self, call: ToolCall, agent: str, proof: RunProof) -> tuple[int, int]:
-        """Most steps and tokens of the other run: its own, and what is left of those of the agent that hands on."""
-        agents, given = proof.reach().manifest.agents, proof.delegation
-        own, other = agents[call.agent.removeprefix("agent:")], agents[agent]
-        spent = proof.spent.get(call.agent, Spent())
-        steps = (min(own.max_steps, given.max_steps) if given else own.max_steps) - spent.steps
-        most = tightest(own.max_tokens, given.max_tokens if given else 0)
-        tokens = most - spent.tokens - (self._promised(call) if most else 0)
-        if steps < 1 or (most and tokens < 1):
-            what = "model replies (max_steps)" if steps < 1 else "tokens (max_tokens)"
-            raise Refused(f"{call.agent!r} has no {what} left that it could hand on")
-        return min(other.max_steps, steps), tightest(other.max_tokens, tokens if most else 0)
-
-    def _promised(self, call: ToolCall) -> int:
-        """Tokens that the agent's other hand-offs may still spend."""
-        finished = {row.call_id for row in self.executor.ledger.calls(call.run) if row.finished_at is not None}
-        rows = [row for row in self.executor.ledger.hand_offs(call.run) if row.call_id not in finished]
-        claims = [DelegationClaims.peek(row.delegation) for row in rows if row.call_id != call.call_id]
-        return sum(one.max_tokens for one in claims if one.delegators[-1] == call.agent)
-
     def _waits(self, row: HandOffRow, *, begun: bool) -> ExecuteOutput:
         claims = DelegationClaims.peek(row.delegation)
         value = None if begun else parse(self.executor.blobs.of(row.child).get(claims.input))
         handed_on = HandedOn(run=row.child, delegation=row.delegation, input=value)
         return ExecuteOutput(outcome="handed_on", handed_on=handed_on)
-
-    # -- ending --------------------------------------------------------------------------------------------
 
     def _complete(self, call: ToolCall, digest: str, row: HandOffRow, back: HandedBack) -> ExecuteOutput:
         executor, blobs = self.executor, self.executor.blobs.of(call.run)

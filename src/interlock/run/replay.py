@@ -31,6 +31,7 @@ from interlock.run.histories import executions, is_whole
 from interlock.run.payloads import data_converter
 from interlock.run.pinned import pinned, problem, receipted
 from interlock.run.proof import RunProof, Sources, recorded_sources
+from interlock.run.replay_hand_offs import hand_off_differences
 from interlock.run.worker import Content, workflow_runner
 from interlock.settings import Settings
 from interlock.signing import Verifier, load_verifier
@@ -107,6 +108,8 @@ async def replay(
         _check_proofs(run, sources, recorded, verdict)
     _check_calls(run, ledger, recorded, verdict)
     _check_requests(run, ledger, recorded, verdict)
+    for event, name, message in hand_off_differences(ledger, recorded):
+        verdict.differences.append(Difference("calls", event.seq, event.kind, name, message))
     return verdict
 
 
