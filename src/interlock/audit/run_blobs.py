@@ -101,7 +101,8 @@ class RunBlobs:
     def get_many(self, digests: Iterable[Digest]) -> dict[Digest, bytes]:
         """The bytes of those of `digests` that are here and unaltered, in few queries; of an erased run, none of
         its own."""
-        wanted, found = sorted(set(digests)), {}
+        wanted = sorted(set(digests))
+        found: dict[Digest, bytes] = {}
         with self._store.store.read() as connection:
             for start in range(0, len(wanted), _AT_ONCE):
                 some = {"of_run": self.run, "wanted": wanted[start : start + _AT_ONCE]}

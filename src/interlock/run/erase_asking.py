@@ -24,13 +24,14 @@ async def erased(temporal: Client, request: EraseInput, settings: Settings) -> E
         Unreachable: Temporal does not answer.
     """
     try:
-        return await temporal.execute_workflow(
+        done: EraseOutput = await temporal.execute_workflow(
             ERASE_WORKFLOW,
             request,
             id=workflow_of(request.run),
             task_queue=settings.executor_queue,
             result_type=EraseOutput,
         )
+        return done
     except WorkflowAlreadyStartedError as error:
         raise Conflict(f"run {request.run!r} is being erased") from error
     except WorkflowFailureError as error:

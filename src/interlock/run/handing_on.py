@@ -162,7 +162,7 @@ class HandingOn:
             workspace=after,
             artifacts=receipt.artifacts,
             child=back.child,
-            receipt=receipt.kept(executor.signer, blobs),
+            receipt=receipt.kept(executor.signer, executor.blobs),
         )
         stored = canonical(output.model_dump(mode="json"))
         executor.ledger.complete(call.call_id, attempt, stored, output.receipt, before, after)

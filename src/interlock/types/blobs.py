@@ -35,6 +35,6 @@ class Blobs(Protocol):
 class BlobStore(Blobs, Protocol):
     """Content of many runs. Its own methods are for what belongs to no run: manifests, tools, bundles."""
 
-    def of(self, run: str) -> Blobs:
+    def of(self, run: str) -> BlobStore:
         """The content of one run, encrypted under the run's key; what it lacks is read from what is shared."""
         ...
