@@ -93,7 +93,7 @@ class Judge:
     async def left(self) -> None:
         """Once the workers were told to end: nothing of them is left."""
         codes = await self.world.parts.stop()
-        self.wrong += [f"{name} exited with {code}" for name, code in codes.items() if code and name != "temporal"]
+        self.wrong += [f"{name} ended with {code}" for name, code in codes.items() if code != 0]
         for _ in range(50):
             if not self.world.engine.containers():
                 break

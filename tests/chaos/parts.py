@@ -4,57 +4,130 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import multiprocessing
 import os
-import signal
 import subprocess
+import sys
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from multiprocessing import forkserver
 from pathlib import Path
+
+import pytest
+from support import chaos_worker
 
 AGAIN_S = 0.5
 """Between a death and the next start."""
 GRACE_S = 30
+_FORKING = multiprocessing.get_context("forkserver")
+
+
+def imported_once() -> None:
+    """A worker takes seconds of a core to import what it needs: one process does so, and each is forked from it."""
+    _FORKING.set_forkserver_preload([chaos_worker.__name__])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # Python 3.11 forgets to tell it
+        forkserver.ensure_running()
 
 
 @dataclass
-class Part:
+class Part(ABC):
     """One process, which is started again whenever it is found dead, unless it is to be down."""
 
     name: str
-    command: Sequence[str]
-    folder: Path
+    log: Path
+    """What it says, over all its lives."""
     environment: Mapping[str, str]
     down: bool = False
-    starts: int = 0
-    process: subprocess.Popen[bytes] | None = None
 
-    @property
-    def log(self) -> Path:
-        """What it says, over all its lives."""
-        return self.folder / f"{self.name}.log"
-
-    @property
-    def alive(self) -> bool:
-        """Whether it runs now."""
-        return self.process is not None and self.process.poll() is None
-
+    @abstractmethod
     def start(self) -> None:
         """Start it."""
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                list(self.command), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=dict(self.environment)
-            )
-        self.starts += 1
 
+    @abstractmethod
+    def alive(self) -> bool:
+        """Whether it runs now."""
+
+    @abstractmethod
     def kill(self) -> None:
-        """kill -9."""
-        if self.process is not None and self.alive:
-            self.process.kill()
-            self.process.wait()
+        """kill -9, and wait until it is dead."""
+
+    @abstractmethod
+    def terminate(self) -> None:
+        """SIGTERM."""
+
+    @abstractmethod
+    def ended(self, within_s: float) -> int | None:
+        """Its exit code, once it has ended; None if it does not."""
 
     def tail(self) -> str:
         """The end of its log."""
         return self.log.read_text(errors="replace")[-3000:] if self.log.exists() else ""
+
+
+@dataclass
+class Program(Part):
+    """A program of its own."""
+
+    command: Sequence[str] = ()
+    _process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                list(self.command), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=dict(self.environment)
+            )
+
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def terminate(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+
+    def ended(self, within_s: float) -> int | None:
+        assert self._process is not None
+        try:
+            return self._process.wait(within_s)
+        except subprocess.TimeoutExpired:
+            return None
+
+
+@dataclass
+class Worker(Part):
+    """A worker that can be made to die at a point: see `support.chaos_worker`."""
+
+    role: str = ""
+    traps: Path = Path()
+    _process: multiprocessing.process.BaseProcess | None = None
+
+    def start(self) -> None:
+        arguments = (self.role, self.name, self.traps, dict(self.environment), self.log)
+        self._process = _FORKING.Process(target=chaos_worker.work, args=arguments, daemon=True)
+        self._process.start()
+
+    def alive(self) -> bool:
+        return self._process is not None and self._process.is_alive()
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+
+    def terminate(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+
+    def ended(self, within_s: float) -> int | None:
+        assert self._process is not None
+        self._process.join(within_s)
+        return self._process.exitcode
 
 
 @dataclass
@@ -64,13 +137,12 @@ class Parts:
     parts: dict[str, Part] = field(default_factory=dict)
     _watching: asyncio.Task[None] | None = None
 
-    def add(self, part: Part) -> Part:
+    def add(self, part: Part) -> None:
         """Start one, and keep it running."""
         self.parts[part.name] = part
         part.start()
         if self._watching is None:
             self._watching = asyncio.create_task(self._watch())
-        return part
 
     def of(self, role: str) -> list[Part]:
         """Those of a role, by the beginning of their names."""
@@ -79,27 +151,23 @@ class Parts:
     async def _watch(self) -> None:
         while True:
             for part in self.parts.values():
-                if not part.down and not part.alive:
+                if not part.down and not part.alive():
                     part.start()
             await asyncio.sleep(AGAIN_S)
 
-    async def stop(self) -> dict[str, int]:
-        """End all by SIGTERM, workers before servers; the exit codes of those that were not killed before."""
+    async def stop(self) -> dict[str, int | None]:
+        """End all by SIGTERM, workers before servers: the exit code of each, None of one that had to be killed."""
         if self._watching is not None:
             self._watching.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._watching
-        codes = {}
+        codes: dict[str, int | None] = {}
         for role in ("graph", "executor", "temporal"):
-            alive = [part for part in self.of(role) if part.alive]
+            alive = [part for part in self.of(role) if part.alive()]
             for part in alive:
-                assert part.process is not None
-                os.kill(part.process.pid, signal.SIGTERM)
+                part.terminate()
             for part in alive:
-                assert part.process is not None
-                try:
-                    codes[part.name] = await asyncio.to_thread(part.process.wait, GRACE_S)
-                except subprocess.TimeoutExpired:
+                codes[part.name] = await asyncio.to_thread(part.ended, GRACE_S)
+                if codes[part.name] is None:
                     part.kill()
-                    codes[part.name] = -signal.SIGKILL
         return codes

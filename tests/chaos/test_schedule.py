@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,23 +41,27 @@ def engine() -> Iterator[OwnEngine]:
 @pytest.mark.parametrize("store", ["sqlite", "postgres"])
 @pytest.mark.timeout(7200)
 async def test_faults_lose_and_double_nothing(engine, store, pytestconfig, capsys):
-    schedule = _schedule(store, pytestconfig)
+    schedule, since = _schedule(store, pytestconfig), time.monotonic()
 
     def say(text: object) -> None:
+        line = f"{time.monotonic() - since:6.1f} s  {text}"
         if schedule.runs <= SHORT:
-            print(text)  # shown where it fails
+            print(line)  # shown where it fails
             return
         with capsys.disabled():
-            print(text, flush=True)
+            print(line, flush=True)
 
     say(schedule)
     async with world(engine, store) as there:
+        say("the world is up")
         campaign = Campaign(there, schedule, say)
         await campaign.run()
+        say("every run has ended or waits for a person")
         judge = Judge(campaign)
         await judge.judge()
+        say(f"judged\n{judge.table()}")
         await judge.left()
-    say(judge.table())
+        say("ended")
     assert not judge.wrong, "\n".join([str(schedule), *judge.wrong])
 
 

@@ -6,7 +6,6 @@ import asyncio
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
@@ -16,7 +15,7 @@ from typing import Literal
 
 import pytest
 from chaos.errands import errands
-from chaos.parts import Part, Parts
+from chaos.parts import Part, Parts, Program, Worker, imported_once
 from support.cli_runtime import free_port
 from support.counter import Outside, outside
 from support.engine import OwnEngine
@@ -29,7 +28,6 @@ from interlock.run.worker import connect
 from interlock.settings import Settings
 
 Store = Literal["sqlite", "postgres"]
-TESTS = Path(__file__).parents[1]
 DISK_MIB = 48
 """The disk of ledger and blobs, where these are SQLite files."""
 EXECUTORS = ("executor-1", "executor-2")
@@ -85,20 +83,22 @@ class World:
             "SANDBOX_REAP_S": self.settings.sandbox_reap_s,
         }
         named = {f"INTERLOCK_{name}": str(value) for name, value in own.items()}
-        return {**kept, **named, "PYTHONPATH": str(TESTS), "TMPDIR": str(self.scratch), "PYTHONUNBUFFERED": "1"}
+        return {**kept, **named, "TMPDIR": str(self.scratch)}
 
     def worker(self, name: str) -> Part:
         """A worker that can be made to die at a point."""
         role = name.partition("-")[0]
-        command = [sys.executable, "-m", "support.chaos_worker", role, name, str(self.traps)]
-        return Part(name, command, self.folder / "logs", self.environment())
+        return Worker(name, self._log(name), self.environment(), role=role, traps=self.traps)
 
     def temporal(self) -> Part:
         """The server, with its history in a file."""
         host, _, port = self.settings.temporal_address.rpartition(":")
         command = [temporal_binary(), "server", "start-dev", "--ip", host, "--port", port, "--log-level", "error"]
         command += ["--db-filename", str(self.folder / "temporal.db"), *TEMPORAL_OPTIONS]
-        return Part("temporal", command, self.folder / "logs", dict(os.environ))
+        return Program("temporal", self._log("temporal"), dict(os.environ), command=command)
+
+    def _log(self, name: str) -> Path:
+        return self.folder / "logs" / f"{name}.log"
 
     async def until_temporal_answers(self) -> None:
         """It listens a while before it is healthy."""
@@ -124,6 +124,7 @@ async def world(engine: OwnEngine, store: Store) -> AsyncIterator[World]:
     """Start one, and end it afterwards; whether something of it is left is for the test to say before."""
     with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
         patch.setenv("DOCKER_HOST", engine.host)
+        imported_once()
         found = _laid_out(stack, engine, store)
         try:
             found.parts.add(found.temporal())

@@ -1,7 +1,5 @@
 """A worker as `interlock worker ROLE` runs it, that kills itself at a named point once a file says so.
 
-    python -m support.chaos_worker executor NAME FOLDER
-
 Whoever wants a death writes FOLDER/POINT; the first worker that comes to the point takes the file and dies there.
 FOLDER/clock.NAME holds seconds by which this worker's clock is wrong. The product knows nothing of this: what is
 hooked is the boundary of the ledger and the sandbox, from outside.
@@ -10,11 +8,13 @@ hooked is the boundary of the ledger and the sandbox, from outside.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import signal
-import sys
+import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -25,7 +25,7 @@ import time_machine
 from interlock.audit import Ledger
 from interlock.run.deciding import Deciding
 from interlock.run.observing import CallObserver
-from interlock.run.serve import serve
+from interlock.run.serve import RoleName, serve
 from interlock.sandbox import DockerDriver
 from interlock.settings import Settings
 
@@ -41,6 +41,7 @@ POINTS = {
 }
 """Where a worker can be made to die."""
 _LOOK_EVERY_S = 0.1
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
 
 class Traps:
@@ -123,15 +124,22 @@ def keep_time(file: Path) -> None:
         threading.Event().wait(_LOOK_EVERY_S)
 
 
-def main() -> None:
-    """Serve a role until SIGTERM."""
-    role, name, folder = sys.argv[1], sys.argv[2], Path(sys.argv[3])
+def work(role: RoleName, name: str, folder: Path, environment: dict[str, str], log: Path) -> None:
+    """Serve a role until SIGTERM, in a process that was forked for it."""
+    ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+    os.environ.clear()
+    os.environ.update(environment)
+    tempfile.tempdir = None  # as the environment says, from now on
+    with log.open("ab", buffering=0) as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    os.chdir(environment["INTERLOCK_ROOT"])
     hook(Traps(folder))
     threading.Thread(target=keep_time, args=(folder / f"clock.{name}",), daemon=True).start()
-    asyncio.run(serve(role, Settings(), lambda text: print(text, flush=True)))  # type: ignore[arg-type]
-    sys.stdout.flush()
-    os._exit(0)  # as the command line does: see interlock.cli.main
-
-
-if __name__ == "__main__":
-    main()
+    code = 1
+    try:
+        asyncio.run(serve(role, Settings(), lambda text: print(text, flush=True)))
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    os._exit(code)  # as the command line does: see interlock.cli.main
