@@ -86,6 +86,14 @@ def unverified(token: str) -> dict[str, Any]:
     return claims
 
 
+def kind_of(token: str) -> str:
+    """Which kind of statement a token says that it is; its signature is checked when it is read as one."""
+    try:
+        return str(jwt.get_unverified_header(token).get("typ", ""))
+    except (jwt.PyJWTError, ValueError) as error:
+        raise TokenRejected(f"not a signed statement: {error}") from error
+
+
 def create_keys(folder: Path, roles: tuple[Role, ...] = ROLES) -> list[Path]:
     """Make the key pairs that `folder` lacks; existing keys are never touched. Returns what was written."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)

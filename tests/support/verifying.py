@@ -1,0 +1,19 @@
+"""Whether the record of a run holds, in every way in which `interlock replay` asks."""
+
+from __future__ import annotations
+
+from support.runtime import Runtime
+
+from interlock.run.histories import fetch_history
+from interlock.run.replay import replay
+
+
+async def verified(runtime: Runtime, run: str) -> None:
+    """The run has ended, its record holds, and nothing about it raised an alarm."""
+    history = await fetch_history(runtime.temporal, run)
+    verdict = await replay(
+        run, runtime.settings, runtime.ledger, runtime.blobs, history=history, content=runtime.content
+    )
+    assert verdict.verified, verdict.differences
+    assert not verdict.open
+    assert runtime.ledger.alarms(run) == []
