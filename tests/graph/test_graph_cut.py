@@ -209,6 +209,52 @@ def failing() -> AgentDefinition:
     return graph_of(Words, (START, "fails"), (START, "calls_on"), fails=fails, calls_on=(calls_on, "workflow"))
 
 
+class Part(TypedDict):
+    words: Annotated[list[str], operator.add]
+    calls: Annotated[list[AnyMessage], add_messages]
+    hidden: str
+
+
+def inner() -> AgentDefinition:
+    """Two graphs as nodes, side by side; one is also in a third."""
+
+    def part(name: str) -> Any:
+        async def calls_on(state: Part) -> dict[str, Any]:
+            called: dict[str, Any] = await governed_tools("calls")({"calls": [_calling("look", name)]})
+            return called
+
+        def count(state: Part) -> dict[str, Any]:
+            RAN[f"count {name}"] += 1
+            return {"hidden": name}
+
+        def ask(state: Part) -> dict[str, Any]:
+            return {"words": [state["hidden"] + interrupt(name)]}
+
+        builder: Any = StateGraph(Part)
+        for key, node, place in [("calls_on", calls_on, "workflow"), ("count", count, "activity")]:
+            builder.add_node(key, node, metadata={"execute_in": place})
+            builder.add_edge(START, key)
+        builder.add_node("ask", ask)
+        builder.add_edge(["calls_on", "count"], "ask")
+        return builder
+
+    deep: Any = StateGraph(Part)
+    deep.add_node("a", part("a").compile())
+    deep.add_edge(START, "a")
+
+    def join(state: Words) -> dict[str, Any]:
+        return {
+            "result": " ".join([*sorted(state["words"]), *sorted(f"{m.text}{m.id}" for m in state["calls"][1::2])])
+        }
+
+    nodes = {
+        "deep": (deep.compile(), "workflow"),
+        "b": (part("b").compile(), "workflow"),
+        "join": (join, "workflow"),
+    }
+    return graph_of(Words, (START, "deep"), (START, "b"), (["deep", "b"], "join"), ("join", END), **nodes)
+
+
 def stubborn() -> AgentDefinition:
     """A node that takes whatever stops it for a result."""
 
@@ -234,6 +280,7 @@ CASES: dict[str, tuple[Any, dict[str, Any], str, int]] = {
     "questions": (questions, {"answers": ANSWERS}, "12 34 5 7 plain look 1", 8),
     "commands": (commands, {}, "start middle leaf1 leaf2", 3),
     "stubborn node": (stubborn, {}, "look 1", 3),
+    "graphs in graphs": (inner, {"answers": ANSWERS}, "a1 b2 look 1", 12),
     "failure": (failing, {}, "", 3),
 }
 

@@ -13,6 +13,7 @@ from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableLambda, RunnablePassthrough
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.store.base import BaseStore
+from langgraph.store.memory import InMemoryStore
 from langgraph.types import CachePolicy, RetryPolicy, interrupt
 from temporalio.common import RetryPolicy as TemporalRetryPolicy
 from typing_extensions import TypedDict
@@ -57,11 +58,18 @@ def one(function: Any = nothing, **options: Any) -> AgentDefinition:
     return team(build)
 
 
-def compiled() -> Any:
+def compiled(node: Any = nothing, **options: Any) -> Any:
     builder: Any = StateGraph(State)
-    builder.add_node("inner", nothing)
+    builder.add_node("inner", node)
     builder.add_edge(START, "inner")
-    return builder.compile()
+    return builder.compile(**options)
+
+
+def calls_graph(graph: Any) -> Any:
+    async def call(state: State) -> Any:
+        return await graph.ainvoke(state)
+
+    return call
 
 
 async def slow(state: State) -> dict[str, Any]:
@@ -76,7 +84,13 @@ async def slow(state: State) -> dict[str, Any]:
         (lambda: one(cache_policy=CachePolicy()), "cache_policy"),
         (lambda: one(error_handler=nothing), "error_handler"),
         (lambda: one(with_store), "'store' is not to be had"),
-        (lambda: one(compiled()), "a compiled graph as a node"),
+        (lambda: one(compiled(), metadata={"execute_in": "activity"}), "its own nodes say where they run"),
+        (lambda: one(compiled(checkpointer=True)), "compiled with checkpointer: the run itself keeps the state"),
+        (lambda: one(compiled(interrupt_before=["inner"])), "interrupt_before: nobody would be asked"),
+        (lambda: one(compiled(store=InMemoryStore())), "compiled with store: a LangGraph Store does not reach"),
+        (lambda: one(compiled(node=with_store)), r"team\.work\.inner: parameter 'store' is not to be had"),
+        (lambda: one(calls_graph(compiled())), "it calls a compiled graph"),
+        (lambda: one(RunnablePassthrough() | compiled()), "it calls a compiled graph"),
         (lambda: one(metadata={"execute_in": "moon"}), "'activity' or 'workflow'"),
         (lambda: one(RunnablePassthrough(), metadata={"execute_in": "workflow"}), "cannot run in the workflow"),
         (lambda: team(lambda b: b.add_node("work", nothing)), "entrypoint"),

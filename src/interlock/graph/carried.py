@@ -8,7 +8,7 @@ from pydantic import JsonValue
 from temporalio.exceptions import ApplicationError
 
 from interlock.graph.gate import CallResult, Gate, ProposedCall
-from interlock.graph.messages import dump, revive
+from interlock.graph.messages import Types, dump, revive
 from interlock.graph.plain import from_plain, to_plain
 from interlock.graph.prepare import Graph, types_in
 from interlock.graph.progress import Answered, Progress
@@ -25,7 +25,7 @@ class CarriedQuestion(Closed):
     """A question as it was left."""
 
     interrupt: Any
-    place: str
+    before: list[Any]
     rounds: int
     problem: str
     settled: bool
@@ -83,7 +83,7 @@ def unpack(state: JsonValue, builder: Graph, task: AgentTask, gate: Gate) -> tup
         head=carried.head,
         steps=carried.steps,
         failures=[(place, _failure(words)) for place, words in carried.failures],
-        questions={place: _question(found, types) for place, found in carried.questions.items()},
+        questions={place: _question(found, place, types) for place, found in carried.questions.items()},
         answered={place: Answered(known.calls, known.results) for place, known in carried.answered.items()},
         resumed=frozenset(carried.stopped),
         given=revive(carried.given, types),
@@ -96,7 +96,7 @@ def unpack(state: JsonValue, builder: Graph, task: AgentTask, gate: Gate) -> tup
 def _packed(question: Question) -> CarriedQuestion:
     return CarriedQuestion(
         interrupt=dump(question.interrupt),
-        place=question.place,
+        before=dump(question.before),
         rounds=question.rounds,
         problem=question.problem,
         settled=question.settled,
@@ -105,10 +105,11 @@ def _packed(question: Question) -> CarriedQuestion:
     )
 
 
-def _question(found: CarriedQuestion, types: Any) -> Question:
+def _question(found: CarriedQuestion, place: str, types: Types) -> Question:
     return Question(
         revive(found.interrupt, types),
-        found.place,
+        place,
+        revive(found.before, types),
         found.rounds,
         found.problem,
         found.settled,

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from langchain_core.messages import BaseMessage, HumanMessage, convert_to_messages
 from langchain_core.runnables import RunnableConfig
-from langgraph.types import Command
 from pydantic import JsonValue
 from temporalio.exceptions import is_cancelled_exception
 from temporalio.langgraph._task_cache import set_task_cache
@@ -106,23 +105,19 @@ async def _run(
         if not progress.questions:
             return dict((await compiled.aget_state(config)).values)
         try:
-            value = Command(resume=await _answers(progress))
+            await _ask(progress)
         except Drained as stop:
             raise Stopped(pack(progress, saver, task.run)) from stop
+        value = None
 
 
-async def _answers(progress: Progress) -> dict[str, JsonValue]:
-    """Ask all at once; the answers by the interrupts' ids."""
-    questions = [question for _, question in sorted(progress.questions.items())]
-    asked = [question.put(progress.agent, progress.gate) for question in questions]
+async def _ask(progress: Progress) -> None:
+    """Ask all at once, and give the answers to the nodes."""
+    asked = [question.put(progress.agent, progress.gate) for _, question in sorted(progress.questions.items())]
     for error in await asyncio.gather(*asked, return_exceptions=True):
         if error is not None:
             raise error
-    for question in questions:
-        if question.failure is not None:
-            raise question.failure
-    progress.questions.clear()
-    return {question.interrupt.id: question.answer for question in questions}
+    progress.answer()
 
 
 def initial_state(builder: Graph, task: AgentTask) -> dict[str, Any]:

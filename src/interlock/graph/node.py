@@ -25,6 +25,7 @@ from temporalio.exceptions import is_cancelled_exception
 
 from interlock.graph.failures import explained
 from interlock.graph.gate import Drained
+from interlock.graph.inner import InnerGraph
 from interlock.graph.messages import Types, dump, revive
 from interlock.graph.place import place_of
 from interlock.graph.progress import PROGRESS
@@ -46,6 +47,11 @@ class Work:
     types: Types
     shape: Callable[[Any], Any] = field(default=lambda update: update)
     """Brings an update into its exact form: messages as message objects."""
+
+    @property
+    def inner(self) -> bool:
+        """Whether the node is a graph, whose nodes ask for themselves."""
+        return isinstance(self.runnable, InnerGraph)
 
     async def run(self, state: Any, *, thread: bool) -> Any:
         """Call it with `state`; a synchronous function on a thread, or right here."""
@@ -87,10 +93,10 @@ class GraphNode(RunnableCallable):
         try:
             result = await self._through(input, config, kwargs)
         except (GraphBubbleUp, Drained) as stop:
-            if place in progress.stopped or isinstance(stop, Drained):
+            if progress.halts(place) or isinstance(stop, Drained):
                 progress.stop(place, answers)
-            if isinstance(stop, GraphInterrupt) and stop.args[0]:
-                progress.questions[place] = Question(stop.args[0][0], f"{place}|ask{len(answers)}")
+            if isinstance(stop, GraphInterrupt) and stop.args[0] and not self.work.inner:
+                progress.questions[place] = Question(stop.args[0][0], place, list(answers))
             raise
         except Exception as error:
             if is_cancelled_exception(error):
@@ -98,7 +104,7 @@ class GraphNode(RunnableCallable):
             # Raising would make LangGraph cancel the siblings in the order of a set, which differs at replay.
             progress.failures.append((place, error))
             raise GraphInterrupt(()) from error
-        if place in progress.stopped:  # and the node went on as if nothing were
+        if progress.halts(place):  # and the node went on as if nothing were
             progress.stop(place, answers)
         progress.leave(place)
         return result

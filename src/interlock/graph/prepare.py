@@ -16,12 +16,13 @@ from langgraph.channels.binop import BinaryOperatorAggregate
 from langgraph.graph import StateGraph
 from langgraph.graph._node import StateNodeSpec
 from langgraph.graph.message import add_messages
-from langgraph.pregel import Pregel
+from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command
 from temporalio.common import RetryPolicy
 
 from interlock.errors import InvalidInput
 from interlock.graph.edges import awaitable
+from interlock.graph.inner import InnerGraph, refusals
 from interlock.graph.messages import Types
 from interlock.graph.node import GraphNode, Place, Work
 from interlock.graph.types_of import types_of
@@ -71,12 +72,28 @@ def prepared(name: str, builder: Graph) -> Graph:
 def types_in(ready: Graph) -> Types:
     """The types that the values of a prepared graph may be of. They were found when it was prepared: in a
     workflow's sandbox, annotations cannot be read."""
-    return {key: kind for spec in ready.nodes.values() for key, kind in spec.runnable.work.types.items()}  # type: ignore[attr-defined]
+    return {key: kind for work in _works(ready).values() for key, kind in work.types.items()}
+
+
+def inner_graphs(name: str, ready: Graph) -> Iterator[tuple[str, Graph]]:
+    """The prepared graphs that are nodes of a prepared graph, however deep, under the names of their nodes."""
+    for key, work in _works(ready).items():
+        if isinstance(work.runnable, InnerGraph):
+            yield f"{name}.{key}", work.runnable.builder
+            yield from inner_graphs(f"{name}.{key}", work.runnable.builder)
+
+
+def _works(ready: Graph) -> dict[str, Work]:
+    nodes = {key: spec.runnable for key, spec in ready.nodes.items()}
+    return {key: node.work for key, node in nodes.items() if isinstance(node, GraphNode)}
 
 
 def _node(where: str, spec: StateNodeSpec[Any, Any], types: Any, shape: Callable[[Any], Any]) -> Any:
     runnable: Any = spec.runnable
     metadata = dict(spec.metadata or {})
+    if isinstance(runnable, CompiledStateGraph):
+        runnable = InnerGraph(prepared(where, runnable.builder))
+        types = {**types, **types_in(runnable.builder)}
     place: Place = metadata.get("execute_in") or _own_place(runnable)
     options = {**ACTIVITY, **metadata} if place == "activity" else {**metadata, "execute_in": place}
     node = GraphNode(Work(where, runnable, types, shape), place)
@@ -84,6 +101,8 @@ def _node(where: str, spec: StateNodeSpec[Any, Any], types: Any, shape: Callable
 
 
 def _own_place(runnable: Any) -> Place:
+    if isinstance(runnable, InnerGraph):
+        return "workflow"
     function = getattr(runnable, "func", None) or getattr(runnable, "afunc", None)
     found: Place = getattr(function, PLACE, "activity")
     return found
@@ -123,6 +142,8 @@ def _reasons(name: str, builder: Graph) -> Iterator[str]:
         yield f"{name}: set_node_defaults() does not work under Temporal; set options in each node's metadata"
     for key, spec in builder.nodes.items():
         yield from (f"{name}.{key}: {reason}" for reason in _node_reasons(spec))
+        if isinstance(spec.runnable, CompiledStateGraph):
+            yield from _reasons(f"{name}.{key}", spec.runnable.builder)
     for source, branches in builder.branches.items():
         for branch in branches.values():
             if not isinstance(branch.path, (RunnableCallable, RunnableLambda)):
@@ -139,11 +160,9 @@ def _node_reasons(spec: StateNodeSpec[Any, Any]) -> Iterator[str]:
         yield "cache_policy has no cache here; Temporal keeps the result of a finished activity"
     if spec.is_error_handler or spec.error_handler_node:
         yield "error_handler gets nothing under Temporal; catch the error in the node"
-    if isinstance(runnable, Pregel):
-        yield (
-            "a compiled graph as a node would run as one activity, ungoverned and without interrupts; "
-            "add its nodes to this graph, or make it an agent of its own"
-        )
+    yield from refusals(runnable, spec.metadata or {})
+    if isinstance(runnable, CompiledStateGraph):
+        return
     place = (spec.metadata or {}).get("execute_in", _own_place(runnable))
     if place not in ("activity", "workflow"):
         yield f"metadata execute_in is {place!r}; it is 'activity' or 'workflow'"

@@ -44,7 +44,7 @@ class Progress:
     resumed: frozenset[str] = frozenset()
     """Nodes that stopped so in an earlier execution: they go on even where something has failed since."""
     given: dict[str, list[Any]] = field(default_factory=dict)
-    """Answers that nodes had been given when they stopped, which LangGraph keeps only of nodes that ask or end."""
+    """Answers to the questions of nodes that are to run again."""
     _counts: dict[str, int] = field(default_factory=dict)
     """How often each node that runs has gone to the gate."""
 
@@ -75,6 +75,22 @@ class Progress:
         if answers:
             self.given[place] = list(answers)
         raise GraphInterrupt(())
+
+    def answer(self) -> None:
+        """Give the answers to all questions to their nodes.
+
+        Raises:
+            Exception: there will be no answer to one of them.
+        """
+        for _, question in sorted(self.questions.items()):
+            if question.failure is not None:
+                raise question.failure
+        self.given |= {place: [*found.before, found.answer] for place, found in self.questions.items()}
+        self.questions.clear()
+
+    def halts(self, place: str) -> bool:
+        """Whether the node at `place`, or one in its graph, has stopped because the run drains."""
+        return any(one == place or one.startswith(f"{place}|") for one in self.stopped)
 
     def leave(self, place: str) -> None:
         """End a node."""

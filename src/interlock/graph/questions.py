@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -26,7 +26,9 @@ class Question:
 
     interrupt: Interrupt[Any]
     place: str
-    """Its node's place, and which question of the node it is."""
+    """Of its node."""
+    before: list[Any] = field(default_factory=list)
+    """Answers to the node's earlier questions."""
     rounds: int = 0
     """How many answers did not fit."""
     problem: str = ""
@@ -68,7 +70,7 @@ class Question:
 
     @property
     def _place(self) -> str:
-        return f"{self.place}.{self.rounds}"
+        return f"{self.place}|ask{len(self.before)}.{self.rounds}"
 
 
 def question_of(interrupt: Interrupt[Any]) -> JsonValue:

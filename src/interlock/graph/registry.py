@@ -11,7 +11,7 @@ from interlock.definitions.agent import AgentDefinition
 from interlock.errors import InvalidInput, ProjectError
 from interlock.graph.conclude import conclude
 from interlock.graph.loop import standard_loop
-from interlock.graph.prepare import Graph, prepared
+from interlock.graph.prepare import Graph, inner_graphs, prepared
 from interlock.graph.turn import take_turn
 
 ACTIVITIES: Final[list[Any]] = [conclude, take_turn]
@@ -19,7 +19,7 @@ ACTIVITIES: Final[list[Any]] = [conclude, take_turn]
 
 
 def register(agents: Mapping[str, AgentDefinition]) -> dict[str, Graph]:
-    """The graphs of `agents`, by agent, for `LangGraphPlugin(graphs=…)`.
+    """The graphs of `agents`, by agent, for `LangGraphPlugin(graphs=…)`; graphs in graphs as `AGENT.NODE`.
 
     Args:
         agents: by name.
@@ -32,6 +32,7 @@ def register(agents: Mapping[str, AgentDefinition]) -> dict[str, Graph]:
     for name, agent in agents.items():
         try:
             graphs[name] = prepared(name, _built(name, agent))
+            graphs.update(inner_graphs(name, graphs[name]))
         except InvalidInput as error:
             problems += [f"{_place(agent)}{line}" for line in str(error).splitlines()]
     if problems:
