@@ -16,8 +16,9 @@ class Controls:
 
     paused: bool = False
     cancelled: bool = False
-    _spent: set[str] = field(default_factory=set)
-    _paused_at: int = 0
+    spent: set[str] = field(default_factory=set)
+    """Nonces of the statements that counted."""
+    paused_at: int = 0
     """When the pause in force was signed."""
 
     def check(self, claims: ControlClaims, *, run: str, tenant: str) -> None:
@@ -29,7 +30,7 @@ class Controls:
         """
         if (claims.run, claims.tenant) != (run, tenant):
             raise Refused(f"the statement is about run {claims.run!r} of tenant {claims.tenant!r}")
-        if claims.jti in self._spent:
+        if claims.jti in self.spent:
             raise Conflict(f"{claims.verb}: this statement of {claims.sub} was used before")
         if self.cancelled:
             raise Conflict("the run is being cancelled")
@@ -38,15 +39,15 @@ class Controls:
         if self.paused == (claims.verb == "pause"):
             raise Conflict("the run is paused already" if self.paused else "the run is not paused")
         # A resumption that was refused, or held back by whoever carries it, must not lift a later pause.
-        if claims.verb == "resume" and claims.iat < self._paused_at:
+        if claims.verb == "resume" and claims.iat < self.paused_at:
             raise Conflict(f"{claims.sub} said so before the run was paused", next_step="resume it again")
 
     def take(self, claims: ControlClaims) -> None:
         """Count a checked statement."""
-        self._spent.add(claims.jti)
+        self.spent.add(claims.jti)
         match claims.verb:
             case "pause":
-                self.paused, self._paused_at = True, claims.iat
+                self.paused, self.paused_at = True, claims.iat
             case "resume":
                 self.paused = False
             case "cancel":

@@ -9,19 +9,36 @@ from temporalio import workflow
 
 from interlock.approval import PendingApproval
 from interlock.events import ApprovalExpired, ApprovalRequested
+from interlock.graph import Drained
 from interlock.run.context import RunContext
 from interlock.run.proposal import call_digest
 from interlock.run.steps import commit
+from interlock.run.under_way import UnderWay
 from interlock.types.access import Decision
 from interlock.types.approval import ApprovalRequest, RequestKind
 from interlock.types.call import ToolCall
 
 
-async def ask_people(run: RunContext, call: ToolCall, decision: Decision, *, kind: RequestKind) -> PendingApproval:
-    """Open a request on `call`, wait for its decision or its deadline, and return it closed.
+async def ask_people(
+    run: RunContext, asked: UnderWay, call: ToolCall, decision: Decision, *, kind: RequestKind
+) -> PendingApproval:
+    """Open a request on `call`, wait for its decision or its deadline, and return it closed. A request of this kind
+    that `asked` names already is waited for instead.
 
     The request is committed before anybody can decide on it, so that the inbox is the ledger's.
+
+    Raises:
+        Drained: the run goes on in a new execution before anybody decided.
     """
+    if kind not in asked.requests:
+        asked.requests[kind] = await _opened(run, call, decision, kind)
+    pending = run.approvals[asked.requests[kind]]
+    if pending.open:
+        await _closed(run, pending)
+    return pending
+
+
+async def _opened(run: RunContext, call: ToolCall, decision: Decision, kind: RequestKind) -> str:
     assert decision.route is not None, "the policy gives every ask its route"
     now = workflow.now()
     request = ApprovalRequest(
@@ -38,12 +55,10 @@ async def ask_people(run: RunContext, call: ToolCall, decision: Decision, *, kin
         requested_at=now,
         expires_at=now + timedelta(seconds=decision.route.expires_after_s),
     )
-    pending = PendingApproval(request, run.input.tenant)
-    run.approvals[request.request_id] = pending
+    run.approvals[request.request_id] = PendingApproval(request, run.input.tenant)
     _record(run, call, request)
     await commit(run.chain)
-    await _closed(run, pending)
-    return pending
+    return request.request_id
 
 
 def _record(run: RunContext, call: ToolCall, request: ApprovalRequest) -> None:
@@ -68,12 +83,16 @@ def _record(run: RunContext, call: ToolCall, request: ApprovalRequest) -> None:
 async def _closed(run: RunContext, pending: PendingApproval) -> None:
     left = pending.request.expires_at - workflow.now()
     try:
-        await workflow.wait_condition(lambda: run.stopping or not pending.open, timeout=max(left, timedelta(0)))
+        await workflow.wait_condition(
+            lambda: run.stopping or run.draining or not pending.open, timeout=max(left, timedelta(0))
+        )
     except TimeoutError:
         pending.expire()
         run.chain.record(ApprovalExpired, request_id=pending.request.request_id)
     if run.stopping:
         raise asyncio.CancelledError("the run is being cancelled")
+    if pending.open:
+        raise Drained
     if pending.state != "approved":
         # An approval is committed with the call that it lets run; every other end has no effect to ride on.
         await commit(run.chain)

@@ -1,4 +1,4 @@
-"""The state of one run, in workflow code: chain, workspace, open approvals, pause, counters."""
+"""The state of one run, in workflow code: chain, workspace, open approvals, pause, counters, what is under way."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from pydantic import JsonValue
 from temporalio import workflow
 
 from interlock.approval import Controls, PendingApproval
+from interlock.graph import CallResult, Drained
 from interlock.run.chain import Chain
 from interlock.run.contracts import RunFacts, RunInput
+from interlock.run.delegation import delegation_of
+from interlock.run.handed_on import HandOffs
+from interlock.run.joining import stopped
+from interlock.run.journal import Journal
+from interlock.run.mailbox import Mailbox
 from interlock.run.so_far import SoFar
+from interlock.run.spent import Spent
+from interlock.run.under_way import CallUnderWay, QuestionUnderWay
 from interlock.types.call import ToolCall
-
-
-@dataclass
-class Spent:
-    """What one agent has used of its limits."""
-
-    steps: int = 0
-    tokens: int = 0
 
 
 @dataclass
@@ -34,12 +35,32 @@ class RunContext:
     workspace: str = ""
     controls: Controls = field(default_factory=Controls)
     stopping: bool = False
+    draining: bool = False
+    """Whether the run goes on in a new execution of its workflow as soon as everything under way has stopped."""
     approvals: dict[str, PendingApproval] = field(default_factory=dict)
     spent: dict[str, Spent] = field(default_factory=dict)
     calls: int = 0
     requests: int = 0
     so_far: SoFar = field(default_factory=SoFar)
     """What rules may ask about the run."""
+    journal: Journal = field(default_factory=Journal)
+    """What the workflow's steps have given."""
+    calls_under_way: dict[str, CallUnderWay] = field(default_factory=dict)
+    """By place."""
+    questions_under_way: dict[str, QuestionUnderWay] = field(default_factory=dict)
+    """By place."""
+    results: dict[str, CallResult] = field(default_factory=dict)
+    """By place: of calls whose node still waits for others."""
+    answers: dict[str, JsonValue] = field(default_factory=dict)
+    """By place: of questions whose agent is at work."""
+    mailbox: Mailbox = field(default_factory=Mailbox)
+    """What people sent to it."""
+    receiving: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Signals are recorded in turn, in the order of their arrival."""
+    opened: bool = False
+    """Whether its manifest was read: what it listens to is known since then."""
+    hand_offs: HandOffs = field(default_factory=HandOffs)
+    """Runs that do work for it."""
     deciding: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Calls are decided in turn, so that each knows of all before it."""
     in_flight: int = 0
@@ -52,6 +73,12 @@ class RunContext:
     def paused(self) -> bool:
         """Whether a person paused it."""
         return self.controls.paused
+
+    @property
+    def delegators(self) -> tuple[str, ...]:
+        """The agents that handed its work on, outermost first; none where a person started it."""
+        delegation = delegation_of(self.input.requester_token)
+        return delegation.delegators if delegation is not None else ()
 
     @contextmanager
     def under_way(self) -> Iterator[None]:
@@ -68,10 +95,31 @@ class RunContext:
         await workflow.wait_condition(lambda: not self.in_flight)
 
     async def ready(self) -> None:
-        """Wait while the run is paused; raise CancelledError once it is being cancelled."""
-        await workflow.wait_condition(lambda: self.stopping or not self.paused)
-        if self.stopping:
-            raise asyncio.CancelledError("the run is being cancelled")
+        """Wait while the run is paused.
+
+        Raises:
+            CancelledError: it is being cancelled.
+            Drained: it goes on in a new execution, paused as it is.
+        """
+        await workflow.wait_condition(lambda: self.stopping or self.draining or not self.paused)
+        if self.stopping or stopped():
+            raise asyncio.CancelledError("the run, or this branch of it, is being cancelled")
+        if self.paused:
+            raise Drained
+
+    async def begin(self) -> None:
+        """As `ready`, before something that can as well be begun in a new execution."""
+        await self.ready()
+        if self.drains():
+            raise Drained
+
+    def drains(self) -> bool:
+        """Whether the history is long enough for a new execution: what a step costs, and how long a worker takes to
+        bring a run back into memory, then stays the same however long the run is."""
+        self.draining = self.draining or (
+            workflow.info().get_current_history_length() >= self.facts.events_an_execution
+        )
+        return self.draining
 
     def next_call_id(self) -> str:
         """`RUN:cN`: ours, because a model's own ids may repeat."""
@@ -82,6 +130,17 @@ class RunContext:
         """`RUN:aN`."""
         self.requests += 1
         return f"{self.input.run}:a{self.requests}"
+
+    def was_opened(self, request: str) -> bool:
+        """Whether the run opened a request of this id, now or in an execution before."""
+        name, _, number = request.rpartition(":a")
+        return name == self.input.run and number.isdecimal() and 0 < int(number[:9]) <= self.requests
+
+    def forget(self, key: str) -> None:
+        """Drop what was kept for an agent's turn that has ended."""
+        for kept in (self.calls_under_way, self.questions_under_way, self.results, self.answers):
+            for place in [place for place in kept if place.startswith(f"{key}/")]:
+                del kept[place]
 
     def open_requests(self) -> tuple[str, ...]:
         """Ids of the approval requests that wait for people."""

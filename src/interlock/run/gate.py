@@ -10,9 +10,10 @@ from pydantic import JsonValue
 
 from interlock.errors import Refused
 from interlock.events import ModelResponded
-from interlock.graph import CallResult, ModelReply, ProposedCall
-from interlock.run.context import RunContext, Spent
+from interlock.graph import CallResult, Drained, ModelReply, ProposedCall
+from interlock.run.context import RunContext
 from interlock.run.question import put
+from interlock.run.spent import Spent
 from interlock.run.steps import commit
 from interlock.run.tool_call import govern
 
@@ -23,8 +24,14 @@ COMMIT_EVERY: Final = 64
 class RunGate:
     """Implements `interlock.graph.Gate` over a run's context."""
 
-    def __init__(self, run: RunContext) -> None:
-        self._run = run
+    def __init__(self, run: RunContext, key: str) -> None:
+        """`key` names the agent's turn in the run: one agent may have several."""
+        self._run, self._key = run, key
+
+    @property
+    def draining(self) -> bool:
+        """Whether the run is about to go on in a new execution of its workflow."""
+        return self._run.drains()
 
     async def responded(self, agent: str, before: str, reply: ModelReply) -> None:
         """Record a model's answer and hold the agent to its limits.
@@ -54,17 +61,38 @@ class RunGate:
             await commit(run.chain)
         await run.ready()
 
-    async def call(self, agent: str, calls: Sequence[ProposedCall]) -> list[CallResult]:
+    async def call(self, agent: str, calls: Sequence[ProposedCall], *, place: str) -> list[CallResult]:
         """Govern each proposed call. Calls run side by side unless one of them changes the workspace, since
-        each later one would then start from other files than it was decided on."""
-        if any(call.tool in self._run.facts.writers for call in calls):
-            return [await govern(self._run, agent, call) for call in calls]
-        return list(await asyncio.gather(*(govern(self._run, agent, call) for call in calls)))
+        each later one would then start from other files than it was decided on.
 
-    async def ask(self, agent: str, question: JsonValue) -> JsonValue:
+        Raises:
+            Drained: the run goes on in a new execution before all results are there; what is there is kept.
+        """
+        run = self._run
+        places = [f"{self._key}/{place}/{number}" for number in range(len(calls))]
+        if any(call.tool in run.facts.writers for call in calls):
+            results = [await govern(run, agent, c, place=at) for c, at in zip(calls, places, strict=True)]
+        else:
+            every = await asyncio.gather(*(self._governed(agent, *one) for one in zip(calls, places, strict=True)))
+            results = [result for result in every if result is not None]
+        if len(results) < len(calls):
+            raise Drained
+        for at in places:
+            run.results.pop(at, None)
+        return results
+
+    async def _governed(self, agent: str, call: ProposedCall, place: str) -> CallResult | None:
+        """Its result; None where the run drained before: the others have to stop first, too."""
+        try:
+            return await govern(self._run, agent, call, place=place)
+        except Drained:
+            return None
+
+    async def ask(self, agent: str, question: JsonValue, *, place: str) -> JsonValue:
         """Put a question to a person, as policy routes it.
 
         Raises:
             Refused: no rule routes the agent's questions, nobody answered in time, or a person rejected it.
+            Drained: the run goes on in a new execution before anybody answered.
         """
-        return await put(self._run, agent, question)
+        return await put(self._run, agent, question, place=f"{self._key}/{place}")

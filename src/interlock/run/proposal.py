@@ -9,7 +9,8 @@ from interlock.digest import digest_of
 from interlock.events import CallDecided, CallProposed
 from interlock.run.context import RunContext
 from interlock.run.contracts import DecideInput, DecideOutput
-from interlock.run.steps import decide
+from interlock.run.earlier_calls import AT_ONCE, chunk
+from interlock.run.steps import decide, keep
 from interlock.types.access import Decision
 from interlock.types.call import ToolCall
 
@@ -31,6 +32,7 @@ async def propose(
     """Normalise a call, let the policy decide it, and record both. One call after the other: each decision counts
     every call before it, those under way too."""
     async with run.deciding:
+        await _set_aside(run)
         decided = await decide(
             DecideInput(
                 run=run.input.run,
@@ -40,10 +42,13 @@ async def propose(
                 manifest=run.input.manifest,
                 call_id=call_id,
                 agent=agent,
+                delegators=run.delegators,
                 tool=tool,
                 arguments=arguments,
                 workspace=run.workspace,
                 edited=bool(edited_from),
+                tool_digest=run.chain.trail.tools.get(tool, ""),
+                bundle=run.chain.trail.bundle,
                 so_far=run.so_far.now(),
                 time=workflow.now().isoformat(),
             )
@@ -53,6 +58,12 @@ async def propose(
             run.so_far.carry(call_digest(decided.call), decided.carried)
             record_decision(run, decided.call, decided.decision)
         return decided
+
+
+async def _set_aside(run: RunContext) -> None:
+    closed = run.so_far.closed()
+    if len(closed) >= AT_ONCE:
+        run.so_far.set_aside(await keep(chunk(run.so_far.earlier, closed)))
 
 
 def _record_proposal(run: RunContext, call: ToolCall, edited_from: str) -> None:
