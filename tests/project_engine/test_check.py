@@ -63,6 +63,21 @@ def test_tool_without_parameter_annotation(change: Change) -> None:
     assert lines(root) == [expected]
 
 
+def test_key_parameter_of_another_type(change: Change) -> None:
+    root = change("tools/look.py", "path: str", "path: str, idempotency_key: int")
+    expected = "tools/look.py:5: parameter 'idempotency_key' is the engine's and a str; give yours another name"
+    assert lines(root) == [expected]
+
+
+def test_key_in_a_template(change: Change) -> None:
+    """What an approver reads and a rule tests is made of arguments, and the key is none."""
+    root = change("tools/look.py", "path: str", "path: str, idempotency_key: str")
+    assert lines(root) == []
+    look = root / "tools" / "look.py"
+    look.write_text(look.read_text().replace('"workspace:{path}"', '"workspace:{idempotency_key}"'))
+    assert "resource names {idempotency_key}, and look has no such parameter" in lines(root)[0]
+
+
 def test_tool_without_result_annotation(change: Change) -> None:
     root = change("tools/look.py", " -> str", "")
     expected = "tools/look.py:5: look has no return annotation, so its result has no schema"

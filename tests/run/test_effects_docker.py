@@ -11,9 +11,9 @@ import pytest
 from support.bank import Bank, bank
 from support.payments import Losing, payments_project
 from support.runtime import Runtime, eventually, running, settings_for
+from support.verifying import verified
 
 from interlock.digest import parse
-from interlock.run.replay import fetch_history, replay
 from interlock.sandbox import build_image
 from interlock.sandbox.claiming import container_name
 from interlock.types import Tree
@@ -55,11 +55,7 @@ async def ended(runtime: Runtime, agent: str) -> tuple[str, Any]:
     """A run of this agent to its end; its id and the end of its one call. Its record holds."""
     run = await runtime.start(agent, "go")
     assert (await runtime.client.wait(run)).status == "completed"
-    history = await fetch_history(runtime.temporal, run)
-    verdict = await replay(
-        run, runtime.settings, runtime.ledger, runtime.blobs, history=history, content=runtime.content
-    )
-    assert verdict.verified, verdict.differences
+    await verified(runtime, run)
     (finished,) = [event for event in runtime.ledger.events(run) if event.kind == "call.finished"]
     return run, finished
 
