@@ -1,7 +1,7 @@
-"""A payload's bytes before they are sealed: one byte that says how, then its data, compressed where that helps.
+"""A payload's bytes before they are sealed: one byte that says how, then its data, made short.
 
-Compression is raw deflate with a dictionary of our own field names (`vocabulary.py`): most payloads are small, and
-without one deflate finds nothing to repeat in them. Digests, of which most of them consist, are written as bytes.
+In JSON a digest of 71 characters becomes 33 bytes: for the most part a history is digests. Then raw deflate with a
+dictionary of our own field names (`vocabulary.py`): payloads are small, and without one it finds nothing to repeat.
 """
 
 from __future__ import annotations
@@ -13,29 +13,26 @@ from typing import Final
 from temporalio.api.common.v1 import Payload
 
 from interlock.errors import IntegrityError
-from interlock.run.payloads.vocabulary import CURRENT, VOCABULARIES
+from interlock.run.payloads.vocabulary import CURRENT, DIGEST_MARK, VOCABULARIES
 
 LARGEST: Final = 64_000_000
 """Bytes of one payload. More is a mistake of whoever made it; also what is unpacked at most."""
 _WHOLE: Final = 0
-_ENCODINGS: Final = {1: b"json/plain", 2: b"binary/null", 3: b"binary/plain", 4: b"json/plain"}
+_JSON: Final = 1
+_JSON_DIGESTS: Final = 2
+_ENCODINGS: Final = {_JSON: b"json/plain", 3: b"binary/null", 4: b"binary/plain"}
 """Encodings that stand for themselves; any other payload is packed whole, with its metadata."""
-_DIGESTS: Final = 4
-"""JSON in which each digest is NUL and its 32 bytes. JSON itself has no NUL."""
-_DIGEST: Final = re.compile(rb"sha256:([0-9a-f]{64})")
-_WRITTEN: Final = re.compile(rb"\0(.{32})", re.DOTALL)
 _STORED: Final = 0
 _LARGE: Final = 1_000_000
 """From here on speed counts more than the last byte."""
+_DIGEST: Final = re.compile(rb"sha256:([0-9a-f]{64})")
+_DIGEST_BYTES: Final = 32
 
 
 def pack(payload: Payload) -> bytes:
     """The bytes of a payload; `unpack` gives it back."""
-    kind = _kind(payload)
-    data = payload.SerializeToString(deterministic=True) if kind == _WHOLE else payload.data
-    if kind == 1 and b"\0" not in data:
-        kind, data = _DIGESTS, _DIGEST.sub(lambda found: b"\0" + bytes.fromhex(found[1].decode()), data)
-    deflate = zlib.compressobj(1 if len(data) > _LARGE else 9, zlib.DEFLATED, -15, 9, zdict=VOCABULARIES[CURRENT])
+    kind, data = _parted(payload)
+    deflate = zlib.compressobj(1 if len(data) > _LARGE else 9, zlib.DEFLATED, -15, zdict=VOCABULARIES[CURRENT])
     small = deflate.compress(data) + deflate.flush()
     if len(small) < len(data):
         return bytes([kind << 4 | CURRENT]) + small
@@ -54,18 +51,35 @@ def unpack(packed: bytes) -> Payload:
     data = packed[1:] if vocabulary == _STORED else _inflated(packed[1:], vocabulary)
     if kind == _WHOLE:
         return Payload.FromString(data)
+    if kind == _JSON_DIGESTS:
+        kind, data = _JSON, _with_digests(data)
     if kind not in _ENCODINGS:
         raise IntegrityError(f"payload of kind {kind}: this version does not know it", next_step="update interlock")
-    if kind == _DIGESTS:
-        data = _WRITTEN.sub(lambda found: b"sha256:" + found[1].hex().encode(), data)
     return Payload(metadata={"encoding": _ENCODINGS[kind]}, data=data)
 
 
-def _kind(payload: Payload) -> int:
-    if len(payload.metadata) != 1 or payload.external_payloads:
-        return _WHOLE
-    encoding = payload.metadata.get("encoding", b"")
-    return next((kind for kind, known in _ENCODINGS.items() if known == encoding), _WHOLE)
+def _parted(payload: Payload) -> tuple[int, bytes]:
+    """What kind of payload it is, and the bytes that are left to say."""
+    encoding = payload.metadata.get("encoding", b"") if len(payload.metadata) == 1 else b""
+    kind = next((kind for kind, known in _ENCODINGS.items() if known == encoding), _WHOLE)
+    if kind == _WHOLE or payload.external_payloads:
+        return _WHOLE, payload.SerializeToString(deterministic=True)
+    if kind == _JSON and DIGEST_MARK not in payload.data:
+        short, found = _DIGEST.subn(lambda digest: DIGEST_MARK + bytes.fromhex(digest[1].decode()), payload.data)
+        return (_JSON_DIGESTS, short) if found else (_JSON, payload.data)
+    return kind, payload.data
+
+
+def _with_digests(short: bytes) -> bytes:
+    """The JSON again. A digest's own bytes may hold the mark, so that they are skipped and not searched."""
+    parts, at = [], 0
+    while (mark := short.find(DIGEST_MARK, at)) >= 0:
+        end = mark + 1 + _DIGEST_BYTES
+        if end > len(short):
+            raise IntegrityError("a payload was sealed that ends within a digest")
+        parts += [short[at:mark], b"sha256:", short[mark + 1 : end].hex().encode()]
+        at = end
+    return b"".join([*parts, short[at:]])
 
 
 def _inflated(data: bytes, vocabulary: int) -> bytes:
