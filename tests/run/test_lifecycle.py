@@ -59,10 +59,13 @@ class Watched:
         return getattr(self.inner, name)
 
 
-@pytest.fixture(scope="module")
-async def runtime(temporal_address: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Runtime]:
+@pytest.fixture(scope="module", params=[450, 10], ids=["one_execution", "many_executions"])
+async def runtime(
+    request: pytest.FixtureRequest, temporal_address: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Runtime]:
     root = project(tmp_path_factory.mktemp("lifecycle") / "project", TOOLS, AGENTS, RULES)
-    async with running(settings_for(root, temporal_address, name="lifecycle")) as found:
+    options = {"name": f"lifecycle-{request.param}", "events_an_execution": request.param}
+    async with running(settings_for(root, temporal_address, **options)) as found:
         found.executor.driver = Watched(found.executor.driver)
         yield found
 
