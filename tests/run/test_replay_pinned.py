@@ -91,7 +91,8 @@ async def test_changed_source_of_unused_tool_is_named(ended: Ended) -> None:
 
 async def test_changed_request_of_receipt_is_named(ended: Ended) -> None:
     finished = next(e for e in ended.runtime.ledger.events(ended.run) if isinstance(e, CallFinished))
-    receipt = Receipt.read(load_verifier(ended.runtime.settings.keys_folder, "executor"), finished.receipt)
+    executor = load_verifier(ended.runtime.settings.keys_folder, "executor")
+    receipt = Receipt.found(executor, ended.runtime.blobs, finished.receipt)
     first = (await ended.without(receipt.request, becomes=b"{}")).first
     assert first is not None
     assert (first.seq, first.kind, first.field) == (finished.seq, "call.finished", "receipt.request")
