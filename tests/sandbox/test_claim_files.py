@@ -50,6 +50,16 @@ def test_claims_of_the_dead_are_forgotten_after_a_day(tmp_path: Path) -> None:
     assert ClaimFiles(tmp_path).first("a", "1")
 
 
+def test_claims_without_a_container_are_forgotten(tmp_path: Path) -> None:
+    files = ClaimFiles(tmp_path)
+    for name in ("gone", "there", "young"):
+        files.first(name, f"id of {name}")
+    for name in ("gone", "there"):
+        os.utime(tmp_path / name, (0, time.time() - 61))
+    assert files.forget(lambda ident: ident != "id of there") == ["gone"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["there", "young"]
+
+
 @pytest.mark.docker
 async def test_executor_without_shared_claims_gets_no_result(
     driver, settings, image, blobs, make_call, left_of, tmp_path

@@ -33,7 +33,7 @@ class Blobs(dict):
 
 class Printed:
     def __init__(self, call): self.call = call
-    def output(self, stream, data): os.write(1, json.dumps([self.call, data.decode()]).encode() + b"\n")
+    def output(self, stream, data): os.write(1, json.dumps([self.call, data.decode()]).encode() + b"\\n")
     def leaving(self, record): pass
 
 async def main():
@@ -97,6 +97,38 @@ async def killed(settings, left_of, tmp_path):
             process.kill()
 
 
+TAKER = """
+import asyncio, hashlib, sys
+from pathlib import Path
+from interlock.sandbox import DockerDriver, SandboxCall
+from interlock.settings import Settings
+
+class Blobs(dict):
+    def put(self, data): return "sha256:" + hashlib.sha256(data).hexdigest()
+
+call = SandboxCall.model_validate_json(Path(sys.argv[1]).read_text())
+asyncio.run(DockerDriver(Settings(root=Path(sys.argv[2]))).resume(call, Blobs()))
+"""
+
+
+@pytest.fixture
+def taker(settings, left_of, tmp_path):
+    """Take a call over in an executor of its own, and kill that while it follows the call."""
+
+    async def take(call):
+        stored = tmp_path / "call.json"
+        stored.write_text(call.model_dump_json())
+        process = await asyncio.create_subprocess_exec(sys.executable, "-c", TAKER, str(stored), str(settings.root))
+        while not any(name.endswith("-taken") for name in left_of(call.call_id)):
+            assert process.returncode is None, "the executor ended"
+            await asyncio.sleep(0.02)
+        process.kill()
+        await process.wait()
+        assert any(name.endswith("-taken") for name in left_of(call.call_id))
+
+    return take
+
+
 def made(make_call, image, seconds, **given):
     given = {"workspace_use": "write", "returns": "str", "limits": {"time_s": 120, "memory_mib": 64}, **given}
     return make_call(ONCE.format(seconds=seconds), image=image, **given)
@@ -139,6 +171,18 @@ async def test_two_take_overs_exclude_each_other(killed, settings, image, driver
     assert sum(isinstance(one, Conflict) for one in outcomes) == 1
     assert [one.status for one in outcomes if not isinstance(one, Conflict)] == ["ok"]
     await other.close()
+
+
+async def test_take_over_survives_whoever_takes_over(killed, settings, image, blobs, make_call, left_of, taker):
+    """The second executor dies while it follows the call that the first one left."""
+    call = made(make_call, image, seconds=4)
+    printed = await killed([call])
+    await taker(call)
+    driver = DockerDriver(settings)
+    result = await driver.resume(call, blobs)
+    assert (result.status, result.value) == ("ok", f'"{printed[call.call_id]}"'.encode())
+    assert left_of(call.call_id) == []
+    await driver.close()
 
 
 async def test_call_of_a_dead_executor_is_not_begun_again(killed, image, driver, blobs, make_call):

@@ -13,11 +13,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from interlock.audit import CallRow, ReserveOutcome
+from interlock.digest import parse
 from interlock.errors import Conflict, Refused, TokenRejected, Unreachable
 from interlock.run.contracts import ExecuteOutput
 from interlock.run.execution import Execution
 from interlock.run.idempotency import idempotency_key
 from interlock.run.reconciling import question_id, reconcile
+from interlock.types.access import Decision
+from interlock.types.call import ToolCall
 from interlock.types.egress import EgressRecord
 
 if TYPE_CHECKING:
@@ -51,7 +54,7 @@ class InDoubt:
         """
         question = question_id(self._call_id, self.reserved.attempt)
         another = self.reserved.executor != self._executor.name
-        if another and (found := await self.execution.resume(self._retake)) is not None:
+        if another and (found := await self._resumed()) is not None:
             return found
         # Whatever is decided now, an earlier attempt that still runs must not act after it.
         for ident in (self._call_id, question):
@@ -70,6 +73,14 @@ class InDoubt:
         if self.execution.entry.schema_.reconcile:
             return await self._asked()
         return await self._put_to_people()
+
+    async def _resumed(self) -> ExecuteOutput | None:
+        """What the container of an earlier attempt still gives."""
+        try:
+            return await self.execution.resume(self._retake)
+        except Conflict as error:
+            # Whoever takes it over now stores what it gave, or dies; either is found by the next attempt.
+            raise Unreachable(f"call {self._call_id!r} is being taken over: {error.reason}") from error
 
     async def _asked(self) -> ExecuteOutput:
         """The tool finds out."""
@@ -130,6 +141,26 @@ class InDoubt:
     def _row(self) -> CallRow:
         rows = self._executor.ledger.calls(self._call_id.rpartition(":")[0])
         return next(row for row in rows if row.call_id == self._call_id)
+
+
+async def refused(
+    executor: Executor, call: ToolCall, digest: str, decision: Decision, reason: str
+) -> ExecuteOutput:
+    """That a call may not run. Of one that was begun before, while it might: how it ended, or that nobody knows.
+
+    To an agent "refused" means that nothing happened, so it must not be said of what may have.
+    """
+    rows = await asyncio.to_thread(executor.ledger.calls, call.run)
+    begun = next((row for row in rows if (row.call_id, row.call_digest) == (call.call_id, digest)), None)
+    if begun is None:
+        return ExecuteOutput(outcome="refused", decision=decision, detail=reason)
+    if begun.result is not None:
+        return ExecuteOutput.model_validate(parse(begun.result))
+    for ident in (call.call_id, question_id(call.call_id, begun.attempt)):
+        await executor.driver.kill(ident)
+    since = f"executor {begun.executor!r} began it at {begun.attempted_at.isoformat()} and left no result"
+    detail = f"{since}; its idempotency key is {idempotency_key(call)}; it may not run again: {reason}"
+    return ExecuteOutput(outcome="unknown", decision=decision, detail=detail)
 
 
 def _told(requests: list[EgressRecord]) -> str:

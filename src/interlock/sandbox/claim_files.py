@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from interlock.sandbox.private_folder import is_private, private_folder
 
+_YOUNG_S: Final = 60
 _OLD_S: Final = 24 * 3600
 """No call takes so long: its file was left by an executor that died."""
 
@@ -58,6 +60,22 @@ class ClaimFiles:
         with suppress(OSError):
             return {self.holder(path.name) for path in self._folder.iterdir()} - {""}
         return set()
+
+    def forget(self, gone: Callable[[str], bool], *, older_than_s: float = _YOUNG_S) -> list[str]:
+        """Drop the claims of containers that are gone; their names.
+
+        Args:
+            gone: whether there is no container of this id any more.
+            older_than_s: younger ones stay, since the engine may not yet know their containers by name.
+        """
+        dropped = []
+        with suppress(OSError):
+            for path in self._folder.iterdir() if is_private(self._folder) else ():
+                old = path.lstat().st_mtime < time.time() - older_than_s
+                if old and gone(self.holder(path.name)):
+                    path.unlink()
+                    dropped.append(path.name)
+        return dropped
 
     def drop(self, name: str) -> None:
         """The container of that name is gone, or has another name."""

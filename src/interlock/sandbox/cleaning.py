@@ -69,11 +69,13 @@ class Sweep:
             rows = api.containers(all=True, filters={"label": options.LABEL})
             taken_over = {_holds(row) for row in rows if not is_dead(row["Labels"][options.LABEL])}
             self._dead_since = {ident: at for ident, at in self._dead_since.items() if ident in _idents(rows)}
-            claimed = ClaimFiles().held()
+            files = ClaimFiles()
+            claimed = files.held()
             for row in rows:
                 why = "" if row["Id"] in taken_over else self._why(row, claimed)
                 if why and _removed(api, row):
                     removed.append(_line(row, why))
+            files.forget(lambda ident: ident not in _idents(rows))
             used = {row["Labels"].get(options.LABEL_WAY_OUT, "") for row in rows}
         return removed + [f"{folder}: no container sees it" for folder in remove_orphans(used)]
 

@@ -18,11 +18,11 @@ from interlock.sandbox.claiming import container_name
 from interlock.sandbox.cleaning import is_idle
 from interlock.sandbox.container import Container, Gone
 from interlock.sandbox.engine import engine_errors
-from interlock.sandbox.engine_objects import conflict, remove
+from interlock.sandbox.engine_objects import create, remove
 from interlock.sandbox.fleet import Fleet
 from interlock.sandbox.guest import frames
 from interlock.sandbox.outcome import Outcome
-from interlock.sandbox.owner import own_id
+from interlock.sandbox.owner import is_dead, own_id
 from interlock.sandbox.running import Running
 from interlock.sandbox.stream import DeadlinePassed, OverCap, StreamEnded
 from interlock.sandbox.way_out_folder import remove_folder
@@ -36,7 +36,7 @@ def take_over(
     """The result of a call that another process sent; None if nothing of it is left. Its container is gone then.
 
     Raises:
-        Conflict: another process takes it over at this moment.
+        Conflict: another process, which lives, takes it over at this moment.
         SandboxUnavailable: no engine answers.
     """
     api, name, started_at = fleet.api, container_name(call.call_id), datetime.now(UTC)
@@ -83,28 +83,37 @@ def _alone(api: docker.APIClient, found: dict[str, Any], name: str) -> Iterator[
         options.LABEL_HOLDS: found["Id"],
         options.LABEL_EXPIRES: found["Config"]["Labels"].get(options.LABEL_EXPIRES, "0"),
     }
+    taken = f"{name}-taken"
+    _free_of_the_dead(api, taken)
     # Never started, and of the only shape that a proxy before the engine's socket lets through.
     host = api.create_host_config(
         network_mode="none", cap_drop=["ALL"], security_opt=["no-new-privileges:true"], read_only=True
     )
     user = f"{options.USER}:{options.USER}"
-    try:
-        made = api.create_container(
-            found["Image"],
-            name=f"{name}-taken",
-            user=user,
-            labels=labels,
-            host_config=host,
-            use_config_proxy=False,
-        )
-    except docker.errors.APIError as error:
-        if error.status_code == 409:
-            raise conflict(f"{name}-taken") from error
-        raise
+    made = create(
+        api,
+        {
+            "image": found["Image"],
+            "name": taken,
+            "user": user,
+            "labels": labels,
+            "host_config": host,
+            "use_config_proxy": False,
+        },
+    )
     try:
         yield
     finally:
-        remove(api, made["Id"])
+        remove(api, made)
+
+
+def _free_of_the_dead(api: docker.APIClient, taken: str) -> None:
+    """Remove what an executor left that died while it took the container over."""
+    with suppress(docker.errors.NotFound):
+        left: dict[str, Any] = api.inspect_container(taken)
+        if is_dead((left["Config"]["Labels"] or {}).get(options.LABEL, "")):
+            # By its id: by now another process may hold the name.
+            remove(api, left["Id"])
 
 
 def _follow(fleet: Fleet, found: dict[str, Any], call: SandboxCall, outcome: Outcome, running: Running) -> bool:
