@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -152,6 +153,31 @@ async def test_two_executors_ask_once(attack: Attack) -> None:
     assert [one.outcome for one in outcomes if one not in refused] == ["unknown"]
     assert ["taken over" in str(one) for one in refused] == [True]
     assert ran(attack)[len(before) :] == ["c1:reconcile3"]
+
+
+# -- what may no longer run ------------------------------------------------------------------------------------
+
+
+async def test_call_that_may_have_happened_is_not_refused(attack: Attack) -> None:
+    """Its approval expires after it began: "not run" would have the agent propose it again."""
+    call, request = attack.asked()
+    claims = attack.approval(call, request, exp=int(datetime.now(UTC).timestamp()) + 4)
+    token = attack.vote(claims)
+    attack.driver.lose[call.call_id] = 1
+    assert (await attack.execute(call, approvals=(token,))).outcome == "unknown"
+    await asyncio.sleep(5)
+    await attack.not_run(call, "has expired", outcome="unknown", approvals=(token,))
+    await attack.not_run(call, "left no result", outcome="unknown", approvals=(token,))
+    assert ran(attack) == ["c1"]
+
+
+async def test_call_that_happened_is_not_refused(attack: Attack) -> None:
+    call, request = attack.asked()
+    token = attack.vote(attack.approval(call, request, exp=int(datetime.now(UTC).timestamp()) + 4))
+    first = await attack.execute(call, approvals=(token,))
+    await asyncio.sleep(5)
+    again = await attack.execute(call, approvals=(token,))
+    assert (again.outcome, again.receipt, ran(attack)) == ("finished", first.receipt, ["c1"])
 
 
 # -- the key ---------------------------------------------------------------------------------------------------

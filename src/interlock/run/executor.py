@@ -40,7 +40,7 @@ from interlock.run.contracts import HAND_OFF_TOOL, PUT_TO_PEOPLE, CommitInput, E
 from interlock.run.deciding import failure
 from interlock.run.execution import Execution, Live
 from interlock.run.handing_on import HandingOn
-from interlock.run.in_doubt import InDoubt
+from interlock.run.in_doubt import InDoubt, refused
 from interlock.run.obligations import profile_of
 from interlock.run.packing import BY_THE_EXECUTOR, Batch, restored, short, unpack
 from interlock.run.paused import Paused
@@ -232,17 +232,19 @@ class Executor:
         blobs = self.blobs.of(call.run)
         blobs.put(canonical(canonical_request(access)))
         decision = decide(bundle, access)
+        refuse = partial(refused, self, call, digest, decision)
         if decision.verdict == "deny":
-            return ExecuteOutput(outcome="refused", decision=decision, detail=decision.reason)
+            return await refuse(decision.reason)
         if not hands_on:
             profile = profile_of(bundle, entry.schema_, decision)
             try:
                 leaves = way_out(bundle, decision, entry.schema_, profile)
             except Refused as error:
-                return ExecuteOutput(outcome="refused", decision=decision, detail=str(error))
+                return await refuse(str(error))
         if entry.schema_.workspace != "none" and call.workspace != self.ledger.workspace(call.run):
-            detail = "another call changed the run's files since this one was proposed; look again, then propose"
-            return ExecuteOutput(outcome="refused", decision=decision, detail=detail)
+            return await refuse(
+                "another call changed the run's files since this one was proposed; look again, then propose"
+            )
         for pinned in filter(None, (entry.source, call.workspace)):
             blobs.get(pinned)  # what is absent or altered is found before the call is reserved
         try:
@@ -251,7 +253,7 @@ class Executor:
             raise  # no honest worker hands in what nobody signed
         except (Refused, Conflict) as error:
             if request.approvals:
-                return ExecuteOutput(outcome="refused", decision=decision, detail=str(error))
+                return await refuse(str(error))
             return ExecuteOutput(outcome="ask", decision=decision, detail=str(error))
         # Last, so that what nobody decided or approved on record has no way to run, and so need not be counted.
         if why := proof.so_far.may_run(digest):
