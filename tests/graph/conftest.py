@@ -34,6 +34,7 @@ class Ran:
 
     @property
     def text(self) -> str:
+        assert self.outcome.result, self.outcome
         return self.blobs.get(self.outcome.result).decode()
 
 
@@ -59,7 +60,10 @@ async def drive_graph(temporal_address: str) -> AsyncIterator[Drive]:
         blobs = ScratchBlobs()
         configure(Services(blobs=blobs, settings=Settings.model_construct(), resolve=resolve))
         manifest = manifest_of(agent, blobs, playbook or [{"say": "done"}])
-        work = AgentTask(agent=agent.name, run=f"bare-{next(_count)}", manifest=manifest, task=task)
+        context = None if agent.context is None else dict(agent.context)
+        work = AgentTask(
+            agent=agent.name, run=f"bare-{next(_count)}", manifest=manifest, task=task, context=context
+        )
         async with _worker(client, agent, cached) as queue:
             handle = await client.start_workflow(
                 BareRun.run, args=[work, dict(answers or {})], id=work.run, task_queue=queue

@@ -42,6 +42,7 @@ def manifest_of(agent: AgentDefinition, blobs: ScratchBlobs, playbook: list[dict
         max_steps=agent.max_steps,
         max_tokens=agent.max_tokens,
         custom=agent.graph is not None,
+        context=agent.context,
     )
     manifest = Manifest(
         project="bare",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
+from pydantic import JsonValue
+
+from interlock.digest import canonical
 from interlock.errors import InvalidInput
 
 DEFAULT_MODEL: Final = "default"
@@ -32,6 +35,8 @@ class AgentDefinition:
     """Returns an uncompiled StateGraph; None means the standard loop."""
     hand_off: tuple[str, ...] = ()
     """The agents that it may hand work on to, if the policy lets it."""
+    context: Mapping[str, JsonValue] | None = field(default=None, hash=False)
+    """What the nodes of a graph of its own read as `runtime.context`; it fits the graph's `context_schema`."""
 
 
 def agent(
@@ -44,12 +49,13 @@ def agent(
     max_tokens: int = 0,
     graph: Callable[[], Any] | None = None,
     hand_off: list[str] | tuple[str, ...] = (),
+    context: Mapping[str, JsonValue] | None = None,
 ) -> AgentDefinition:
     """Define an agent.
 
     Raises:
         InvalidInput: a limit is not positive, a tool or an agent is named twice, or a tool has the name under which
-            the model hands work on.
+            the model hands work on; a context without a graph, or one that is not canonical JSON (no floats).
     """
     if max_steps < 1 or max_tokens < 0:
         raise InvalidInput(f"agent {name!r}: max_steps must be at least 1 and max_tokens at least 0")
@@ -59,7 +65,21 @@ def agent(
         raise InvalidInput(f"agent {name!r}: an agent is named twice in hand_off {list(hand_off)}")
     if taken := sorted({handing_to(one) for one in hand_off} & set(tools)):
         raise InvalidInput(f"agent {name!r}: {taken[0]!r} is a tool and the name under which it hands work on")
-    return AgentDefinition(name, prompt, tuple(tools), model, max_steps, max_tokens, graph, tuple(hand_off))
+    _check_context(name, graph, context)
+    return AgentDefinition(
+        name, prompt, tuple(tools), model, max_steps, max_tokens, graph, tuple(hand_off), context
+    )
+
+
+def _check_context(name: str, graph: Any, context: Any) -> None:
+    if context is None:
+        return
+    if graph is None:
+        raise InvalidInput(f"agent {name!r}: context is for the nodes of a graph; give it graph=, or leave it out")
+    try:
+        canonical(context)
+    except InvalidInput as error:
+        raise InvalidInput(f"agent {name!r}: context: {error}") from error
 
 
 def handing_to(agent: str) -> str:

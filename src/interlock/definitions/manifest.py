@@ -106,6 +106,8 @@ class AgentEntry(Closed):
     """Whether the agent brings its own StateGraph."""
     hand_off: tuple[Name, ...] = ()
     """The agents that it may hand work on to."""
+    context: JsonValue = None
+    """What the nodes of its graph read as `runtime.context`."""
 
 
 class WorkflowEntry(Closed):

@@ -12,6 +12,7 @@ from interlock.graph.services import Services, configure, services
 from interlock.graph.smoke import smoke
 from interlock.graph.stopped import Stopped
 from interlock.graph.task import AgentOutcome, AgentTask
+from interlock.graph.writing import Written
 
 __all__ = [
     "ACTIVITIES",
@@ -25,6 +26,7 @@ __all__ = [
     "ProposedCall",
     "Services",
     "Stopped",
+    "Written",
     "chat_model",
     "configure",
     "drive",

@@ -20,7 +20,7 @@ from interlock.graph.context import metadata_of
 from interlock.graph.gate import GATE, Drained, Gate
 from interlock.graph.loop import LoopState
 from interlock.graph.messages import dump
-from interlock.graph.prepare import Graph, types_in
+from interlock.graph.prepare import Graph, context_in, types_in
 from interlock.graph.progress import PROGRESS, Progress
 from interlock.graph.saver import StateSaver, StateSerde
 from interlock.graph.stopped import Stopped
@@ -96,8 +96,9 @@ async def _run(
         "recursion_limit": MAX_NODES,
     }
     value: Any = None if resumed else initial_state(builder, task)
+    context = context_in(builder, task.context)
     while True:
-        await compiled.ainvoke(value, config, durability="exit")
+        await compiled.ainvoke(value, config, context=context, durability="exit")
         if progress.stopped:
             raise Stopped(pack(progress, saver, task.run))
         if progress.failure:

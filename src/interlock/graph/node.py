@@ -23,6 +23,8 @@ from langgraph.errors import GraphBubbleUp, GraphInterrupt
 from langgraph.types import Interrupt
 from temporalio.exceptions import is_cancelled_exception
 
+from interlock.graph.context import current
+from interlock.graph.context_type import ContextType
 from interlock.graph.failures import explained
 from interlock.graph.gate import Drained
 from interlock.graph.inner import InnerGraph
@@ -32,7 +34,9 @@ from interlock.graph.progress import PROGRESS
 from interlock.graph.questions import Question
 from interlock.graph.record import Recorded, recording
 from interlock.graph.results import by_reference, filled
+from interlock.graph.runtime import runtime_of_node
 from interlock.graph.services import services
+from interlock.graph.writing import writing
 
 Place = Literal["activity", "workflow"]
 
@@ -47,6 +51,8 @@ class Work:
     types: Types
     shape: Callable[[Any], Any] = field(default=lambda update: update)
     """Brings an update into its exact form: messages as message objects."""
+    context: ContextType | None = None
+    """Of what the node reads as `runtime.context`."""
 
     @property
     def inner(self) -> bool:
@@ -68,8 +74,8 @@ class Work:
 
 
 def _injected(runnable: RunnableCallable, config: RunnableConfig) -> dict[str, Any]:
-    runtime = config["configurable"].get(CONFIG_KEY_RUNTIME)
-    known = {"config": config, "runtime": runtime, "writer": lambda _: None, "previous": None}
+    runtime = config["configurable"][CONFIG_KEY_RUNTIME]
+    known = {"config": config, "runtime": runtime, "writer": runtime.stream_writer, "previous": None}
     return {name: known[name] for name in runnable.func_accepts if name in known}
 
 
@@ -113,7 +119,9 @@ class GraphNode(RunnableCallable):
         if self.place == "workflow":
             return await super().ainvoke(state, config, **kwargs)
         _keep(config, _answers(config))
-        reply = await super().ainvoke(dump(state), config, **kwargs)
+        # The activity has the context from the manifest: each step's history would hold it otherwise.
+        with runtime_of_node(context=None):
+            reply = await super().ainvoke(dump(state), config, **kwargs)
         await PROGRESS.get().report([Recorded.model_validate(item) for item in reply["replies"]])
         if reply["interrupts"]:
             namespace = config["configurable"]["checkpoint_ns"]
@@ -160,7 +168,11 @@ async def _worked(work: Work, state: Any) -> tuple[Any, list[dict[str, Any]]]:
     """What the node returned, dumped; or the questions that it stopped at."""
     value = await asyncio.to_thread(_revived, state, work.types)
     try:
-        return dump(await work.run(value, thread=True), _outgoing), []
+        async with writing(work.where) as writer:
+            context = work.context.read(current().entry.context) if work.context else None
+            with runtime_of_node(context=context, stream_writer=writer):
+                result = await work.run(value, thread=True)
+        return dump(result, _outgoing), []
     except GraphInterrupt as error:
         return None, [{"value": dump(i.value), "response_schema": i.response_schema} for i in error.args[0]]
 

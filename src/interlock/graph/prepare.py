@@ -18,9 +18,11 @@ from langgraph.graph._node import StateNodeSpec
 from langgraph.graph.message import add_messages
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command
+from pydantic import JsonValue
 from temporalio.common import RetryPolicy
 
 from interlock.errors import InvalidInput
+from interlock.graph.context_type import ContextType
 from interlock.graph.edges import awaitable
 from interlock.graph.inner import InnerGraph, refusals
 from interlock.graph.messages import Types
@@ -45,12 +47,13 @@ ACTIVITY: Final[dict[str, Any]] = {
 they are raised (`failures.explained`)."""
 
 
-def prepared(name: str, builder: Graph) -> Graph:
+def prepared(name: str, builder: Graph, context: ContextType | None = None) -> Graph:
     """A copy of `builder` that the plugin takes.
 
     Args:
         name: the agent's name.
         builder: uncompiled; left as it is.
+        context: of what its nodes read as `runtime.context`.
 
     Raises:
         InvalidInput: one line for each reason why it cannot work.
@@ -61,7 +64,7 @@ def prepared(name: str, builder: Graph) -> Graph:
     ready = copy.copy(builder)
     types, shape = types_of(builder), _shape(builder)
     ready.compiled = False
-    ready.nodes = {key: _node(f"{name}.{key}", spec, types, shape) for key, spec in builder.nodes.items()}
+    ready.nodes = {key: _node(f"{name}.{key}", spec, types, shape, context) for key, spec in builder.nodes.items()}
     ready.branches = defaultdict(dict)
     for source, branches in builder.branches.items():
         where = f"{name}.{source}"
@@ -73,6 +76,12 @@ def types_in(ready: Graph) -> Types:
     """The types that the values of a prepared graph may be of. They were found when it was prepared: in a
     workflow's sandbox, annotations cannot be read."""
     return {key: kind for work in _works(ready).values() for key, kind in work.types.items()}
+
+
+def context_in(ready: Graph, context: JsonValue) -> Any:
+    """What nodes and edges of a prepared graph read as `runtime.context`, where they run in the workflow."""
+    kind = next((work.context for work in _works(ready).values()), None)
+    return None if kind is None else kind.read(context)
 
 
 def inner_graphs(name: str, ready: Graph) -> Iterator[tuple[str, Graph]]:
@@ -88,15 +97,21 @@ def _works(ready: Graph) -> dict[str, Work]:
     return {key: node.work for key, node in nodes.items() if isinstance(node, GraphNode)}
 
 
-def _node(where: str, spec: StateNodeSpec[Any, Any], types: Any, shape: Callable[[Any], Any]) -> Any:
+def _node(
+    where: str,
+    spec: StateNodeSpec[Any, Any],
+    types: Types,
+    shape: Callable[[Any], Any],
+    context: ContextType | None,
+) -> Any:
     runnable: Any = spec.runnable
     metadata = dict(spec.metadata or {})
     if isinstance(runnable, CompiledStateGraph):
-        runnable = InnerGraph(prepared(where, runnable.builder))
+        runnable = InnerGraph(prepared(where, runnable.builder, context))
         types = {**types, **types_in(runnable.builder)}
     place: Place = metadata.get("execute_in") or _own_place(runnable)
     options = {**ACTIVITY, **metadata} if place == "activity" else {**metadata, "execute_in": place}
-    node = GraphNode(Work(where, runnable, types, shape), place)
+    node = GraphNode(Work(where, runnable, types, shape, context), place)
     return replace(spec, runnable=node, metadata=options)
 
 

@@ -10,6 +10,7 @@ from langgraph.graph import StateGraph
 from interlock.definitions.agent import AgentDefinition
 from interlock.errors import InvalidInput, ProjectError
 from interlock.graph.conclude import conclude
+from interlock.graph.context_type import ContextType
 from interlock.graph.loop import standard_loop
 from interlock.graph.prepare import Graph, inner_graphs, prepared
 from interlock.graph.turn import take_turn
@@ -31,7 +32,8 @@ def register(agents: Mapping[str, AgentDefinition]) -> dict[str, Graph]:
     problems: list[str] = []
     for name, agent in agents.items():
         try:
-            graphs[name] = prepared(name, _built(name, agent))
+            builder = _built(name, agent)
+            graphs[name] = prepared(name, builder, _context(name, agent, builder))
             graphs.update(inner_graphs(name, graphs[name]))
         except InvalidInput as error:
             problems += [f"{_place(agent)}{line}" for line in str(error).splitlines()]
@@ -52,6 +54,19 @@ def _built(name: str, agent: AgentDefinition) -> Graph:
         advice = "leave out .compile()" if hasattr(builder, "builder") else "return a StateGraph"
         raise InvalidInput(f"{name}: graph() returned a {kind}, not an uncompiled StateGraph; {advice}")
     return builder
+
+
+def _context(name: str, agent: AgentDefinition, builder: Graph) -> ContextType | None:
+    """The type of the graph's context, which the agent's own fits."""
+    try:
+        kind = ContextType.of(builder.context_schema)
+        if kind is None and agent.context is not None:
+            raise InvalidInput("the graph takes no context; make it with StateGraph(State, context_schema=…)")
+        if kind is not None:
+            kind.read(None if agent.context is None else dict(agent.context))
+    except InvalidInput as error:
+        raise InvalidInput("\n".join(f"{name}: {line}" for line in str(error).splitlines())) from error
+    return kind
 
 
 def _place(agent: AgentDefinition) -> str:

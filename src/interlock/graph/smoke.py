@@ -85,8 +85,9 @@ class _Trial:
         async def conclude(ending: Ending) -> Concluded:
             return store(services, ending)
 
+        context = None if self.agent.context is None else dict(self.agent.context)
         manifest = self.blobs.put(canonical(_manifest(self.agent, self.blobs).as_hashed()))
-        task = AgentTask(agent=self.agent.name, run="check", manifest=manifest, task="a trial run")
+        task = AgentTask(agent=self.agent.name, run="check", manifest=manifest, task="a trial run", context=context)
         return await drive(self.builder, task, self.gate, conclude=conclude)
 
 
@@ -147,6 +148,7 @@ def _manifest(agent: AgentDefinition, blobs: ScratchBlobs) -> Manifest:
         max_steps=agent.max_steps,
         max_tokens=agent.max_tokens,
         custom=agent.graph is not None,
+        context=None if agent.context is None else dict(agent.context),
     )
     tools = {name: _tool(name) for name in agent.tools}
     return Manifest(

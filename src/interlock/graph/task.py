@@ -20,6 +20,8 @@ class AgentTask(Closed):
     """Blob of the manifest that the run pins: prompt, tools and playbook come from there."""
     task: JsonValue
     """The agent's input: text, or an object."""
+    context: JsonValue = None
+    """What nodes and edges in the workflow read as `runtime.context`; activities have it from the manifest."""
 
 
 class AgentOutcome(Closed):

@@ -81,6 +81,7 @@ def _agent(definition: AgentDefinition, mermaid: str) -> AgentDescription:
         max_tokens=definition.max_tokens,
         custom=definition.graph is not None,
         hand_off=definition.hand_off,
+        context=None if definition.context is None else dict(definition.context),
         mermaid=mermaid,
     )
 

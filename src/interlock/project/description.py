@@ -44,6 +44,8 @@ class AgentDescription(Closed):
     """Whether it brings its own StateGraph."""
     hand_off: tuple[str, ...] = ()
     """The agents that it may hand work on to."""
+    context: JsonValue = None
+    """What the nodes of its graph read as `runtime.context`."""
     mermaid: str = ""
     """Its graph as a Mermaid diagram; empty where nothing drew it."""
 

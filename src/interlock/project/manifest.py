@@ -193,6 +193,7 @@ def _agent(snapshot: Snapshot, agent: AgentDescription, keep: _Keeper) -> AgentE
         max_tokens=agent.max_tokens,
         custom=agent.custom,
         hand_off=agent.hand_off,
+        context=agent.context,
     )
 
 

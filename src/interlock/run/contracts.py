@@ -63,6 +63,8 @@ class AgentFacts(Closed):
     model: str
     max_steps: int
     max_tokens: int
+    context: JsonValue = None
+    """What the nodes of its graph read as `runtime.context`."""
 
 
 class RunFacts(Closed):

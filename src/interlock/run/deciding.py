@@ -63,7 +63,12 @@ class Deciding:
         agents = {name: manifest.agents[name] for name in scope.agents}
         return RunFacts(
             agents={
-                name: AgentFacts(model=entry.model, max_steps=entry.max_steps, max_tokens=entry.max_tokens)
+                name: AgentFacts(
+                    model=entry.model,
+                    max_steps=entry.max_steps,
+                    max_tokens=entry.max_tokens,
+                    context=entry.context,
+                )
                 for name, entry in agents.items()
             },
             writers=tuple(n for n, tool in manifest.tools.items() if tool.schema_.workspace == "write"),

@@ -1,4 +1,4 @@
-"""What running calls print, before they have ended: their executors tell it with each heartbeat."""
+"""What running calls print, and graphs' nodes write, before they have ended: it is told with each heartbeat."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from temporalio.client import Client, WorkflowExecutionStatus
 
+from interlock.graph import Written
 from interlock.run.client import asked
 from interlock.run.payloads import bound_to
 from interlock.run.steps import EXECUTE
@@ -31,6 +32,8 @@ class LiveRun(NamedTuple):
     """Whether it has not ended."""
     calls: list[LiveOutput]
     """What its calls have printed so far, by call."""
+    nodes: dict[str, Written]
+    """What nodes of agents' graphs have written so far, by activity: a node may run several times at once."""
 
 
 async def live_run(temporal: Client, run: str) -> LiveRun:
@@ -40,9 +43,15 @@ async def live_run(temporal: Client, run: str) -> LiveRun:
         Conflict: there is no such run. Unreachable: Temporal does not answer.
     """
     found = await asked(temporal.get_workflow_handle(run).describe(), run)
-    steps = [step for step in found.raw_description.pending_activities if step.activity_type.name == EXECUTE]
-    told = [step.heartbeat_details.payloads for step in steps if step.heartbeat_details.payloads]
+    steps = [step for step in found.raw_description.pending_activities if step.heartbeat_details.payloads]
     converter = temporal.data_converter.with_context(bound_to(run, namespace=temporal.namespace))
-    decoded = [await converter.decode(payloads, [LiveOutput]) for payloads in told]
-    calls = sorted((values[0] for values in decoded), key=lambda one: one.call)
-    return LiveRun(found.status == WorkflowExecutionStatus.RUNNING, calls)
+    calls: list[LiveOutput] = []
+    nodes: dict[str, Written] = {}
+    for step in steps:
+        told = step.heartbeat_details.payloads
+        if step.activity_type.name == EXECUTE:
+            calls += await converter.decode(told, [LiveOutput])
+        else:
+            (nodes[step.activity_id],) = await converter.decode(told, [Written])
+    calls.sort(key=lambda one: one.call)
+    return LiveRun(found.status == WorkflowExecutionStatus.RUNNING, calls, nodes)

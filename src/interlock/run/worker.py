@@ -21,6 +21,7 @@ from interlock.audit import Ledger, open_blobs
 from interlock.definitions import AgentDefinition
 from interlock.errors import Unreachable
 from interlock.graph import ACTIVITIES, Services, configure, register
+from interlock.graph.writing import EVERY_S
 from interlock.policy import PolicySource
 from interlock.policy.reports import reporter, reports_folder
 from interlock.policy.signature import signed_only
@@ -155,6 +156,8 @@ def graph_worker(client: Client, settings: Settings, content: Content | None = N
         workflow_runner=workflow_runner(),
         activity_executor=ThreadPoolExecutor(64),
         max_concurrent_activities=64,
+        # What a node writes leaves with its activity's heartbeats, which would otherwise leave twice a minute.
+        default_heartbeat_throttle_interval=timedelta(seconds=EVERY_S),
     )
 
 

@@ -386,7 +386,13 @@ class Workflow:
         if state is None:
             digest = await keep(task)
             run.chain.record(AgentStarted, agent=subject, task=digest, model=run.facts.agents[name].model)
-        request = AgentTask(agent=name, run=run.input.run, manifest=run.input.manifest, task=task)
+        request = AgentTask(
+            agent=name,
+            run=run.input.run,
+            manifest=run.input.manifest,
+            task=task,
+            context=run.facts.agents[name].context,
+        )
         try:
             outcome = await drive(_graph(name), request, RunGate(run, key), state=state)
         except Stopped as stopped:
