@@ -15,6 +15,7 @@ from interlock.events import CallFinished, CallRefused, Event, RunStarted
 from interlock.run.files import load_tree
 from interlock.run.histories import fetch_history
 from interlock.run.replay import replay
+from interlock.run.replay_hand_offs import hand_off_differences
 
 pytestmark = pytest.mark.temporal
 
@@ -281,3 +282,19 @@ async def test_record_of_hand_off_proves_itself(runtime: Runtime) -> None:
             content=runtime.content,
         )
         assert verdict.verified, verdict.first
+
+
+async def test_altered_record_of_child_is_named(runtime: Runtime) -> None:
+    """The parent's receipt says how far the child's chain reached, and to which hash."""
+    run = await runtime.start("saving_planner", "go")
+    await runtime.client.wait(run)
+    recorded, child = runtime.ledger.events(run), child_of(runtime, run)
+    assert list(hand_off_differences(runtime.ledger, recorded)) == []
+    (finished,) = [event for event in recorded if isinstance(event, CallFinished) and event.child is not None]
+    for change, word in (({"head": finished.hash}, "came to"), ({"count": 10_000}, "has not so many")):
+        altered = finished.model_copy(update={"child": finished.child.model_copy(update=change)})
+        ((_, field, message),) = hand_off_differences(runtime.ledger, [altered])
+        assert (field, word in message, child in message) == ("child", True, True)
+    (start,) = of(runtime, child, RunStarted)
+    moved = start.model_copy(update={"parent_call": f"{run}:c2"})
+    assert [field for _, field, _ in hand_off_differences(runtime.ledger, [moved])] == ["parent"]

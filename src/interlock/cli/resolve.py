@@ -17,25 +17,34 @@ _LOOKED_AT: Final = 10_000
 
 
 def run_of(ledger: Ledger, text: str) -> str:
-    """The id of a run: itself, a beginning that fits one run only, or `last`.
+    """The id of a run: itself, a beginning that fits one run only (and the runs to which it handed work on), or
+    `last`: the newest that nobody handed work on to.
 
     Raises:
         InvalidInput: none or several fit.
     """
     if text == LAST:
-        newest = ledger.runs(limit=1)
-        if not newest:
-            raise InvalidInput("there is no run yet", next_step="interlock run start NAME")
-        return newest[0].run
+        return _newest(ledger)
     try:
         return ledger.run(text).run
     except InvalidInput as error:
         found = [row.run for row in ledger.runs(limit=_LOOKED_AT) if row.run.startswith(text)] if text else []
+        found = [run for run in found if not any(run.startswith(f"{other}.s") for other in found)]
         if len(found) > 1:
             raise InvalidInput(f"{text!r} fits {_some(found)}", next_step="give more of the id") from error
         if not found:
             raise
         return found[0]
+
+
+def _newest(ledger: Ledger) -> str:
+    before = ""
+    while rows := ledger.runs(limit=50, before=before):
+        for row in rows:
+            if ledger.origin(row.run) is None:
+                return row.run
+        before = rows[-1].cursor
+    raise InvalidInput("there is no run yet", next_step="interlock run start NAME")
 
 
 def request_of(ledger: Ledger, text: str) -> ApprovalRow:
