@@ -36,6 +36,7 @@ from interlock.audit import make_data_keys, open_blobs
 from interlock.definitions import Manifest
 from interlock.run.client import RunClient
 from interlock.run.compilation import compiled
+from interlock.run.histories import fetch_history
 from interlock.run.worker import connect
 from interlock.settings import Settings
 from interlock.signing import create_keys, load_signer
@@ -113,8 +114,8 @@ class Bench:
         return time.perf_counter() - began
 
     async def history(self) -> tuple[Counter[str], int]:
-        """Event types and bytes of the last governed run's history."""
-        history = await self.temporal.get_workflow_handle(self.last).fetch_history()
+        """Event types and bytes of the last governed run's history, over all its executions."""
+        history = await fetch_history(self.temporal, self.last)
         types = Counter(EventType.Name(event.event_type) for event in history.events)
         queues = Counter(
             event.activity_task_scheduled_event_attributes.task_queue.name.rpartition("-")[2]

@@ -34,12 +34,16 @@ def temporal_server(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def workers(*commands: list[str], given: dict[str, str] | None = None, cwd: Path | None = None) -> Iterator[None]:
+def workers(
+    *commands: list[str], given: dict[str, str] | None = None, cwd: Path | None = None
+) -> Iterator[list[subprocess.Popen[bytes]]]:
     """Worker processes; each has said that it serves when the block begins."""
     with ExitStack() as stack:
+        started = []
         for command in commands:
             process = subprocess.Popen(
                 [sys.executable, *command],
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **(given or {})},
@@ -54,7 +58,8 @@ def workers(*commands: list[str], given: dict[str, str] | None = None, cwd: Path
                     break
             else:
                 raise RuntimeError(f"{command} did not come up:\n{said.decode(errors='replace')}")
-        yield
+            started.append(process)
+        yield started
 
 
 @contextmanager
@@ -69,8 +74,9 @@ def stopped(process: subprocess.Popen[bytes]) -> Iterator[None]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        if process.stdout:
-            process.stdout.close()
+        for stream in (process.stdin, process.stdout):
+            if stream:
+                stream.close()
 
 
 def environment() -> dict[str, str]:

@@ -12,7 +12,14 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[2]
 PERMISSIVE = ("MIT", "BSD", "Apache", "ISC", "MIT-0", "PSF")
-NOT_INSTALLED = ("hatchling", "cedarpy", "oso")
+NOT_INSTALLED = (
+    "hatchling",
+    "cedarpy",
+    "dbos",
+    "langgraph-checkpoint-postgres",
+    "langgraph-checkpoint-sqlite",
+    "oso",
+)
 """What builds use in a place of their own, and what only a benchmark compares with."""
 RECIPROCAL = re.compile(r"\bA?L?GPL|\bEUPL|\bSSPL|\bBUSL", re.IGNORECASE)
 
