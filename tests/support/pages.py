@@ -9,7 +9,8 @@
 | `yaml path`, `python path`, `markdown path` | becomes this file |
 | `diff` | is applied to the files that it names |
 
-A block that says `interlock dev` and nothing else is started and goes on beside the blocks after it.
+A block that says `interlock dev` or `interlock codec serve` and nothing else is started and goes on beside the
+blocks after it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from markdown_it import MarkdownIt
 from support.cli_runtime import Interlock
 
 DEV = "interlock dev"
+BESIDE = ("interlock codec serve",)
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,13 @@ class Reader:
     folder: Path
     said: str = ""
     runtime: Interlock = field(init=False)
+    beside: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.runtime = Interlock(self.folder)
-        self.runtime.environment |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        own = self.runtime.environment
+        own |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        own |= {"TEMPORAL_ADDRESS": own["INTERLOCK_TEMPORAL_ADDRESS"]}  # read by `temporal` itself
 
     def follow(self, page: Path, *, start: str = "") -> None:
         """Do what the page says; from the first block that holds `start`.
@@ -75,6 +80,9 @@ class Reader:
 
     def close(self) -> None:
         """Stop what runs."""
+        for process in self.beside:
+            process.terminate()
+            process.wait(30)
         self.runtime.stop()
 
     def _do(self, block: Block) -> None:
@@ -85,6 +93,8 @@ class Reader:
                 self.runtime.stop()
                 self.runtime.root = self.folder
                 self.runtime.start()
+            case "sh", _ if block.text.strip() in BESIDE:
+                self._start(block.text)
             case "sh", option:
                 self._run(block.text, int(option.removeprefix("exit=") or 0))
             case "text", "":
@@ -93,6 +103,15 @@ class Reader:
                 self._run(f"git apply --recount <<'END_OF_DIFF'\n{block.text}END_OF_DIFF\n", 0)
             case (("yaml" | "python" | "markdown"), path) if path:
                 (self.folder / path).write_text(block.text)
+
+    def _start(self, command: str) -> None:
+        """Until it says its first line."""
+        process = subprocess.Popen(
+            command.split(), cwd=self.folder, env=self.runtime.environment, stdout=subprocess.PIPE
+        )
+        self.beside.append(process)
+        assert process.stdout is not None
+        assert process.stdout.readline(), f"{command.strip()} says nothing"
 
     def _run(self, script: str, code: int) -> None:
         after = self.folder / ".where"
