@@ -83,7 +83,7 @@ class Campaign:
         client, manifest = self.world.runtime.client, self.world.runtime.manifest
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / "order.txt").write_text(run)
-            workspace = await asyncio.to_thread(import_workspace, Path(folder), client.blobs)
+            workspace = await asyncio.to_thread(import_workspace, Path(folder), client.blobs.of(run))
         await client.start(manifest, agent, "go", requester=REQUESTER, workspace=workspace, run=run)
 
     async def _settled(self, person: Person, at_work: asyncio.Task[None]) -> None:

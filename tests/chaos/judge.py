@@ -19,7 +19,8 @@ from chaos.world import World
 from interlock.audit import CallRow
 from interlock.digest import parse
 from interlock.events import CallProposed, CallUnknown, Event, RunEnded
-from interlock.run.replay import fetch_history, replay
+from interlock.run.histories import fetch_history
+from interlock.run.replay import replay
 from interlock.types import Tree
 
 
