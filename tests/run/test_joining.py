@@ -11,6 +11,7 @@ from support.scenario import ASKS, Tool, allow, ask, call, playbook, project
 from support.verifying import verified
 
 from interlock.digest import parse
+from interlock.errors import Conflict
 
 pytestmark = pytest.mark.temporal
 
@@ -42,6 +43,10 @@ class Composed(Workflow):
         await self.agent("quick", "before")
         raise InvalidInput("this branch failed")
 
+    async def late(self):
+        await self.sleep(2)
+        raise InvalidInput("this branch failed late")
+
     async def steps(self, task):
 '''
 BODIES = {
@@ -62,6 +67,12 @@ BODIES = {
             await self.all(self.agent("sender", "one"), self.sleep(3600), self.signal("go"), self.fails())
         except InvalidInput as error:
             return await self.agent("quick", str(error))
+""",
+    "withdraws": """
+        try:
+            await self.all(self.agent("sender", "one"), self.ask("quick", "May I?"), self.signal("go"), self.late())
+        except InvalidInput:
+            await self.signal("go")
 """,
     "inner_fails": """
         inner = self.all(self.agent("sender", "deep"), self.fails())
@@ -153,6 +164,21 @@ async def test_failed_branch_stops_the_others(runtime: Runtime, name: str) -> No
     last = of_kind(runtime, run, "agent.started")[-1].seq
     after = [event.kind for event in runtime.ledger.events(run) if event.seq > last]
     assert after == ["model.responded", "agent.finished", "run.ended"]
+
+
+async def test_stopped_branch_withdraws_its_requests(runtime: Runtime) -> None:
+    """While the run goes on: nobody is left with a request whose decision would have no effect."""
+    run = await runtime.start("withdraws", None)
+    await eventually(lambda: len(runtime.ledger.approvals(run=run)) == 2)
+    rows = runtime.ledger.approvals(run=run)
+    await eventually(lambda: runtime.ledger.approvals(run=run) == [])
+    assert runtime.ledger.run(run).status == "running"
+    for row in rows:
+        verdict: Any = "approve" if row.kind == "call" else "respond"
+        with pytest.raises(Conflict, match="was withdrawn"):
+            await runtime.client.decide(row, verdict, approver="user:carol", message="yes")
+    await runtime.client.signal(run, "go", None, by="user:carol")
+    await completed(runtime, run)
 
 
 async def test_cancel_ends_everything_that_waits(runtime: Runtime) -> None:

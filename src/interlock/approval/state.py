@@ -71,6 +71,11 @@ class PendingApproval:
         if self.open:
             self.state = "expired"
 
+    def withdraw(self) -> None:
+        """Nobody needs to decide any more."""
+        if self.open:
+            self.state = "withdrawn"
+
     def approvals(self) -> list[Vote]:
         """The votes that approve."""
         return [vote for vote in self.votes if vote.claims.verdict == "approve"]
@@ -78,6 +83,8 @@ class PendingApproval:
     def _closed(self) -> str:
         if self.state == "expired":
             return f"{self.request.request_id} expired at {self.request.expires_at.isoformat()}"
+        if self.state == "withdrawn":
+            return f"{self.request.request_id} was withdrawn: the step that asked was stopped"
         vote = self.last
         when = vote.at.isoformat(timespec="seconds")
         return f"{self.request.request_id} was decided: {vote.claims.verdict} by {vote.claims.sub} at {when}"

@@ -8,9 +8,10 @@ from datetime import timedelta
 from temporalio import workflow
 
 from interlock.approval import PendingApproval
-from interlock.events import ApprovalExpired, ApprovalRequested
+from interlock.events import ApprovalExpired, ApprovalRequested, CallRefused
 from interlock.graph import Drained
 from interlock.run.context import RunContext
+from interlock.run.joining import stopped
 from interlock.run.proposal import call_digest
 from interlock.run.steps import commit
 from interlock.run.under_way import UnderWay
@@ -34,7 +35,12 @@ async def ask_people(
         asked.requests[kind] = await _opened(run, call, decision, kind)
     pending = run.approvals[asked.requests[kind]]
     if pending.open:
-        await _closed(run, pending)
+        try:
+            await _closed(run, pending)
+        except asyncio.CancelledError:
+            if stopped():  # the run goes on without this branch: nobody's decision would have an effect
+                await _withdraw(run, call, pending)
+            raise
     return pending
 
 
@@ -78,6 +84,15 @@ def _record(run: RunContext, call: ToolCall, request: ApprovalRequest) -> None:
         quorum=request.route.quorum,
         expires_at=request.expires_at,
     )
+
+
+async def _withdraw(run: RunContext, call: ToolCall, pending: PendingApproval) -> None:
+    pending.withdraw()
+    detail = "another step beside it failed"
+    run.chain.record(
+        CallRefused, call_id=call.call_id, agent=call.agent, tool=call.tool, by="cancelled", detail=detail
+    )
+    await commit(run.chain)
 
 
 async def _closed(run: RunContext, pending: PendingApproval) -> None:
