@@ -43,6 +43,7 @@ def manifest_of(agent: AgentDefinition, blobs: ScratchBlobs, playbook: list[dict
         max_tokens=agent.max_tokens,
         custom=agent.graph is not None,
         context=agent.context,
+        hand_off=agent.hand_off,
     )
     manifest = Manifest(
         project="bare",
@@ -79,6 +80,9 @@ class BareRun:
     """Drives one graph and is its gate: each tool answers its own name, each question what the test says."""
 
     draining = False
+
+    def asking(self) -> None:
+        return None
 
     def __init__(self) -> None:
         self._answers: dict[str, Any] = {}
