@@ -44,7 +44,8 @@ async def send(handle: WorkflowHandle[Any, Any], signal: SignalInput) -> SignalO
     """
     for left in reversed(range(TRIES)):
         try:
-            return await handle.execute_update("signal", signal, result_type=SignalOutput)
+            became: SignalOutput = await handle.execute_update("signal", signal, result_type=SignalOutput)
+            return became
         except WorkflowUpdateFailedError as error:
             if not left or getattr(error.cause, "type", None) != "Unreachable":
                 raise

@@ -171,7 +171,8 @@ class Workflow:
         run = self._context
 
         async def slept(key: str) -> JsonValue:
-            return await sleep(run, key, until)
+            await sleep(run, key, until)
+            return None
 
         # A moment may be computed from the clock, which is another in a new execution: it does not name the step.
         await run.journal.step("sleep", None if isinstance(until, datetime) else str(until), slept)
