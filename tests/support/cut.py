@@ -54,12 +54,18 @@ class CutGate:
     def __init__(self, record: Record, drains: Drains) -> None:
         self._record, self._drains, self._draining, self._looks = record, drains, False, 0
 
+    def asking(self) -> None:
+        return None
+
     @property
     def draining(self) -> bool:
         self._record.looks += 1
         self._looks += 1
         self._draining = self._draining or self._drains(self._record.looks, self._looks)
         return self._draining
+
+    def asking(self) -> None:
+        """Each call is decided when it is made."""
 
     async def responded(self, agent: str, before: str, reply: ModelReply) -> None:
         self._record.replies.append(",".join(call.tool for call in reply.calls))

@@ -18,12 +18,13 @@ from langgraph.pregel._utils import get_function_nonlocals
 from langgraph.pregel.protocol import PregelProtocol
 
 from interlock.graph.place import AROUND, place_of
+from interlock.graph.runtime import STORE
 
 Inner = StateGraph[Any, Any, Any, Any]
 
 _OPTIONS: Final = {
     "checkpointer": "the run itself keeps the state",
-    "store": "a LangGraph Store does not reach activities on other workers; keep it in the state",
+    "store": STORE,
     "cache": "Temporal keeps the result of a finished activity",
     "interrupt_before_nodes": "nobody would be asked; call interrupt() in a node",
     "interrupt_after_nodes": "nobody would be asked; call interrupt() in a node",

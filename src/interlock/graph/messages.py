@@ -7,13 +7,14 @@ false on the other side. Here each such value is written as an object with one `
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
 from decimal import Decimal
+from enum import Enum
 from typing import Any
 from uuid import UUID
 
-from langchain_core.messages import BaseMessage, message_to_dict, messages_from_dict
+from langchain_core.messages import BaseMessage, ToolMessage, message_to_dict, messages_from_dict
 from langgraph.types import Command, Interrupt, Overwrite, Send
 from pydantic import BaseModel
 
@@ -29,59 +30,95 @@ def type_key(kind: type) -> str:
     return f"{kind.__module__}:{kind.__qualname__}"
 
 
-def dump(value: Any, change: Change | None = None, path: str = "state") -> Any:
+def dump(value: Any, change: Change | None = None, path: str = "state", types: Types | None = None) -> Any:
     """`value` as JSON.
 
     Args:
         value: a state, an update or a command.
         change: applied to every message on its way out.
         path: where `value` is, for messages.
+        types: the graph's own types, if an object of any other is to be refused here.
 
     Raises:
-        InvalidInput: something in it cannot cross; the message names the place.
+        InvalidInput: something in it cannot cross; the message names the place and the type.
     """
-    if value is None or isinstance(value, (bool, int, float)):
-        return value
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, (list, tuple, set, frozenset)):
-        items = [dump(item, change, f"{path}[{index}]") for index, item in enumerate(value)]
-        if isinstance(value, list):
-            return items
-        return {"$tuple": items} if isinstance(value, tuple) else {"$set": sorted(items, key=repr)}
-    if isinstance(value, Mapping):
-        return _dump_mapping(value, change, path)
-    return _dump_object(value, change, path)
+    return _Dump(change, types).value(value, path)
 
 
-def _dump_mapping(value: Mapping[Any, Any], change: Change | None, path: str) -> Any:
-    if all(isinstance(key, str) and not key.startswith("$") for key in value):
-        return {key: dump(item, change, f"{path}.{key}") for key, item in value.items()}
-    pairs = [[dump(key, change, path), dump(item, change, f"{path}.{key}")] for key, item in value.items()]
-    return {"$pairs": pairs}
+@dataclass(frozen=True)
+class _Dump:
+    change: Change | None
+    types: Types | None
+
+    def value(self, value: Any, path: str) -> Any:
+        if isinstance(value, Enum):
+            return {"$enum": [self._known(type(value), path), self.value(value.value, path)]}
+        if value is None or isinstance(value, (bool, int, float)):
+            return value
+        if isinstance(value, str):
+            return _text(value, path)
+        if isinstance(value, (list, tuple, set, frozenset)):
+            items = [self.value(item, f"{path}[{index}]") for index, item in enumerate(value)]
+            if isinstance(value, list):
+                return items
+            return {"$tuple": items} if isinstance(value, tuple) else {"$set": sorted(items, key=repr)}
+        if isinstance(value, Mapping):
+            return self._mapping(value, path)
+        return self._object(value, path)
+
+    def _mapping(self, value: Mapping[Any, Any], path: str) -> Any:
+        if all(isinstance(key, str) and not key.startswith("$") for key in value):
+            return {_text(key, path): self.value(item, f"{path}.{key}") for key, item in value.items()}
+        pairs = [[self.value(key, path), self.value(item, f"{path}.{key}")] for key, item in value.items()]
+        return {"$pairs": pairs}
+
+    def _object(self, value: Any, path: str) -> Any:
+        if isinstance(value, BaseMessage):
+            if isinstance(value, ToolMessage):
+                self.value(value.artifact, f"{path}.artifact")
+            return {"$message": message_to_dict(self.change(value) if self.change else value)}
+        if isinstance(value, Send):
+            return {"$send": [value.node, self.value(value.arg, f"{path}.{value.node}")]}
+        if isinstance(value, Command):
+            parts = {name: getattr(value, name) for name in ("graph", "update", "resume", "goto")}
+            return {"$command": self._mapping(parts, path)}
+        if isinstance(value, Overwrite):
+            return {"$overwrite": self.value(value.value, path)}
+        if isinstance(value, Interrupt):
+            return {"$interrupt": self.value([value.value, value.id, value.response_schema], path)}
+        if isinstance(value, datetime):
+            return {"$datetime": value.isoformat()}
+        if isinstance(value, (Decimal, UUID)):
+            return {f"${type(value).__name__.lower()}": str(value)}
+        names = _field_names(value)
+        if names is None:
+            raise _cannot_pass(value, path)
+        content = {name: self.value(getattr(value, name), f"{path}.{name}") for name in names}
+        return {"$object": [self._known(type(value), path), content]}
+
+    def _known(self, kind: type, path: str) -> str:
+        key = type_key(kind)
+        if self.types is not None and key not in self.types:
+            raise InvalidInput(
+                f"{path}: a {kind.__name__} cannot pass between a node and the workflow: no schema of the graph's "
+                "state names this type",
+                next_step=f"annotate the state's key with {kind.__name__}",
+            )
+        return key
 
 
-def _dump_object(value: Any, change: Change | None, path: str) -> Any:
-    if isinstance(value, BaseMessage):
-        return {"$message": message_to_dict(change(value) if change else value)}
-    if isinstance(value, Send):
-        return {"$send": [value.node, dump(value.arg, change, path)]}
-    if isinstance(value, Command):
-        parts = {name: getattr(value, name) for name in ("graph", "update", "resume", "goto")}
-        return {"$command": dump(parts, change, path)}
-    if isinstance(value, Overwrite):
-        return {"$overwrite": dump(value.value, change, path)}
-    if isinstance(value, Interrupt):
-        return {"$interrupt": dump([value.value, value.id, value.response_schema], change, path)}
-    if isinstance(value, datetime):
-        return {"$datetime": value.isoformat()}
-    if isinstance(value, (Decimal, UUID)):
-        return {f"${type(value).__name__.lower()}": str(value)}
-    names = _field_names(value)
-    if names is not None:
-        content = {name: dump(getattr(value, name), change, f"{path}.{name}") for name in names}
-        return {"$object": [type_key(type(value)), content]}
-    raise InvalidInput(
+def _text(value: str, path: str) -> str:
+    text = str(value)
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidInput(f"{path}: a str holds half a character (U+{ord(text[error.start]):04X})") from error
+    return text
+
+
+def _cannot_pass(value: Any, path: str) -> InvalidInput:
+    return InvalidInput(
         f"{path}: a {type(value).__name__} cannot pass between a node and the workflow",
         next_step="keep JSON, messages, and pydantic models or dataclasses that the state's schema names",
     )
@@ -121,10 +158,12 @@ def _revive_tagged(key: str, content: Any, types: Types, change: Change | None) 
     if key == "$message":
         message = messages_from_dict([content])[0]
         return change(message) if change else message
-    if key == "$object":
+    if key in ("$object", "$enum"):
         name, parts = content
         if name not in types:
             raise InvalidInput(f"{name!r} is not a type of this graph's schemas")
+        if key == "$enum":
+            return types[name](revive(parts, types, change))
         return types[name](**{field: revive(item, types, change) for field, item in parts.items()})
     make = _SIMPLE.get(key)
     if make is None:

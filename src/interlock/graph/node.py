@@ -7,76 +7,25 @@ replay.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from hashlib import sha256
-from typing import Any, Literal
-from uuid import uuid4
+from collections.abc import Mapping
+from typing import Any
 
-from langchain_core.messages import BaseMessage
-from langchain_core.runnables import Runnable, RunnableConfig
-from langgraph._internal._constants import CONFIG_KEY_RUNTIME, CONFIG_KEY_SCRATCHPAD, CONFIG_KEY_SEND, RESUME
+from langchain_core.runnables import RunnableConfig
+from langgraph._internal._constants import CONFIG_KEY_SCRATCHPAD, CONFIG_KEY_SEND, RESUME
 from langgraph._internal._runnable import RunnableCallable
-from langgraph.config import get_config
 from langgraph.errors import GraphBubbleUp, GraphInterrupt
 from langgraph.types import Interrupt
 from temporalio.exceptions import is_cancelled_exception
 
-from interlock.graph.context import current
-from interlock.graph.context_type import ContextType
-from interlock.graph.failures import explained
+from interlock.graph.body import activity_body, workflow_body
 from interlock.graph.gate import Drained
-from interlock.graph.inner import InnerGraph
-from interlock.graph.messages import Types, dump, revive
+from interlock.graph.messages import dump, revive
 from interlock.graph.place import place_of
 from interlock.graph.progress import PROGRESS
 from interlock.graph.questions import Question
-from interlock.graph.record import Recorded, recording
-from interlock.graph.results import by_reference, filled
+from interlock.graph.record import Recorded
 from interlock.graph.runtime import runtime_of_node
-from interlock.graph.services import services
-from interlock.graph.writing import writing
-
-Place = Literal["activity", "workflow"]
-
-
-@dataclass(frozen=True)
-class Work:
-    """What an author wrote as a node."""
-
-    where: str
-    """`AGENT.NODE`."""
-    runnable: Runnable[Any, Any]
-    types: Types
-    shape: Callable[[Any], Any] = field(default=lambda update: update)
-    """Brings an update into its exact form: messages as message objects."""
-    context: ContextType | None = None
-    """Of what the node reads as `runtime.context`."""
-
-    @property
-    def inner(self) -> bool:
-        """Whether the node is a graph, whose nodes ask for themselves."""
-        return isinstance(self.runnable, InnerGraph)
-
-    async def run(self, state: Any, *, thread: bool) -> Any:
-        """Call it with `state`; a synchronous function on a thread, or right here."""
-        config, runnable = get_config(), self.runnable
-        if not isinstance(runnable, RunnableCallable):
-            return self.shape(await runnable.ainvoke(state, config))
-        extra = {**runnable.kwargs, **_injected(runnable, config)}
-        if runnable.func is None:
-            assert runnable.afunc is not None
-            return self.shape(await runnable.afunc(state, **extra))
-        if thread:
-            return self.shape(await asyncio.to_thread(runnable.func, state, **extra))
-        return self.shape(runnable.func(state, **extra))
-
-
-def _injected(runnable: RunnableCallable, config: RunnableConfig) -> dict[str, Any]:
-    runtime = config["configurable"][CONFIG_KEY_RUNTIME]
-    known = {"config": config, "runtime": runtime, "writer": runtime.stream_writer, "previous": None}
-    return {name: known[name] for name in runnable.func_accepts if name in known}
+from interlock.graph.work import Place, Work
 
 
 class GraphNode(RunnableCallable):
@@ -84,7 +33,7 @@ class GraphNode(RunnableCallable):
 
     def __init__(self, work: Work, place: Place) -> None:
         self.work, self.place = work, place
-        body = _activity_body(work) if place == "activity" else _workflow_body(work)
+        body = activity_body(work) if place == "activity" else workflow_body(work)
         # The plugin identifies functions by qualified name and refuses local ones.
         body.__qualname__ = body.__name__ = work.where
         super().__init__(None, body, name=work.where.rpartition(".")[2], trace=False, recurse=False)
@@ -120,8 +69,8 @@ class GraphNode(RunnableCallable):
             return await super().ainvoke(state, config, **kwargs)
         _keep(config, _answers(config))
         # The activity has the context from the manifest: each step's history would hold it otherwise.
-        with runtime_of_node(context=None):
-            reply = await super().ainvoke(dump(state), config, **kwargs)
+        with runtime_of_node(context=None, store=None):
+            reply = await super().ainvoke(dump(state, path=f"{self.work.where}: input"), config, **kwargs)
         await PROGRESS.get().report([Recorded.model_validate(item) for item in reply["replies"]])
         if reply["interrupts"]:
             namespace = config["configurable"]["checkpoint_ns"]
@@ -145,67 +94,3 @@ def _keep(config: RunnableConfig, answers: list[Any]) -> None:
 
 def _interrupt(item: Mapping[str, Any], namespace: str) -> Interrupt[Any]:
     return Interrupt.from_ns(revive(item["value"]), namespace, response_schema=item["response_schema"])
-
-
-def _activity_body(work: Work) -> Callable[..., Any]:
-    async def body(state: Any) -> dict[str, Any]:
-        with recording() as replies:
-            try:
-                result, interrupts = await _worked(work, state)
-            except Exception as error:
-                shown = explained(error, work.where)
-                if shown is error:
-                    raise
-                # What is tried again goes without its causes: with them Temporal cuts it, message and all.
-                raise shown from (error if getattr(shown, "non_retryable", True) else None)
-        written = [item.model_dump(mode="json") for item in replies]
-        return {"result": result, "interrupts": interrupts, "replies": written}
-
-    return body
-
-
-async def _worked(work: Work, state: Any) -> tuple[Any, list[dict[str, Any]]]:
-    """What the node returned, dumped; or the questions that it stopped at."""
-    value = await asyncio.to_thread(_revived, state, work.types)
-    try:
-        async with writing(work.where) as writer:
-            context = work.context.read(current().entry.context) if work.context else None
-            with runtime_of_node(context=context, stream_writer=writer):
-                result = await work.run(value, thread=True)
-        return dump(result, _outgoing), []
-    except GraphInterrupt as error:
-        return None, [{"value": dump(i.value), "response_schema": i.response_schema} for i in error.args[0]]
-
-
-def _revived(state: Any, types: Types) -> Any:
-    read = services().reader.read
-    return revive(state, types, lambda message: filled(message, read))
-
-
-def _outgoing(message: BaseMessage) -> BaseMessage:
-    """With an id of its own: one that LangGraph makes in the workflow would differ at replay."""
-    message = by_reference(message)
-    return message if message.id else message.model_copy(update={"id": str(uuid4())})
-
-
-def _workflow_body(work: Work) -> Callable[..., Any]:
-    async def body(state: Any) -> Any:
-        result = await work.run(state, thread=False)
-        numbered = _Numbered(f"{work.where}@{place_of(get_config())}")
-        return revive(dump(result, numbered), work.types)
-
-    return body
-
-
-class _Numbered:
-    """Gives messages without an id one that follows from their place."""
-
-    def __init__(self, seed: str) -> None:
-        self.seed, self.count = seed, 0
-
-    def __call__(self, message: BaseMessage) -> BaseMessage:
-        if message.id:
-            return message
-        self.count += 1
-        text = sha256(f"{self.seed}#{self.count}".encode()).hexdigest()[:32]
-        return message.model_copy(update={"id": text})

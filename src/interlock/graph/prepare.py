@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from langchain_core.messages import convert_to_messages
 from langchain_core.runnables import RunnableLambda
+from langgraph._internal._fields import get_cached_annotated_keys
 from langgraph._internal._runnable import RunnableCallable
 from langgraph.channels.binop import BinaryOperatorAggregate
 from langgraph.graph import StateGraph
@@ -26,8 +27,10 @@ from interlock.graph.context_type import ContextType
 from interlock.graph.edges import awaitable
 from interlock.graph.inner import InnerGraph, refusals
 from interlock.graph.messages import Types
-from interlock.graph.node import GraphNode, Place, Work
+from interlock.graph.node import GraphNode
+from interlock.graph.runtime import STORE, asks_for_store
 from interlock.graph.types_of import types_of
+from interlock.graph.work import Place, Work
 
 Graph = StateGraph[Any, Any, Any, Any]
 
@@ -124,17 +127,34 @@ def _own_place(runnable: Any) -> Place:
 
 
 def _shape(builder: Graph) -> Callable[[Any], Any]:
-    """Updates of `add_messages` keys as message objects: LangGraph would give them random ids in the workflow."""
+    """Updates of `add_messages` keys as message objects: LangGraph would give them random ids in the workflow.
+    What is no update is refused here: where LangGraph does, it cancels the node's siblings in any order."""
     keys = [key for key, channel in builder.channels.items() if _adds_messages(channel)]
+
+    whole = "__root__" in builder.channels
 
     def shape(update: Any) -> Any:
         if isinstance(update, Command):
-            return replace(update, update=shape(update.update))
+            return replace(update, update=with_messages(update.update))
+        if not (whole or isinstance(update, dict) or _is_update(update)):
+            raise InvalidInput(
+                f"it returned a {type(update).__name__}, which is no update of the state",
+                next_step="return an object with the state's keys, a Command, or None",
+            )
+        return with_messages(update)
+
+    def with_messages(update: Any) -> Any:
         if not isinstance(update, dict):
             return update
         return update | {key: _as_messages(update[key]) for key in keys if key in update}
 
     return shape
+
+
+def _is_update(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return any(isinstance(item, Command) for item in value)
+    return value is None or bool(get_cached_annotated_keys(type(value)))
 
 
 def _adds_messages(channel: Any) -> bool:
@@ -163,6 +183,8 @@ def _reasons(name: str, builder: Graph) -> Iterator[str]:
         for branch in branches.values():
             if not isinstance(branch.path, (RunnableCallable, RunnableLambda)):
                 yield f"{name}.{source}: the path of a conditional edge must be a function"
+            elif asks_for_store(branch.path):
+                yield f"{name}.{source}: parameter 'store' of a conditional edge is not to be had: {STORE}"
 
 
 def _node_reasons(spec: StateNodeSpec[Any, Any]) -> Iterator[str]:
@@ -184,11 +206,12 @@ def _node_reasons(spec: StateNodeSpec[Any, Any]) -> Iterator[str]:
     if place == "workflow" and not isinstance(runnable, RunnableCallable):
         yield f"a {type(runnable).__name__} cannot run in the workflow; use a function"
     if isinstance(runnable, RunnableCallable):
-        refused = sorted(set(runnable.func_accepts) - {"config", "runtime", "writer", "previous"})
+        asked = {*runnable.func_accepts, *(("store",) if asks_for_store(runnable) else ())}
+        refused = sorted(asked - {"config", "runtime", "writer", "previous"})
         yield from (f"parameter {key!r} is not to be had: {_WHY.get(key, 'unknown')}" for key in refused)
 
 
 _WHY: Final = {
-    "store": "a LangGraph Store does not reach activities on other workers; keep it in the state",
+    "store": STORE,
     "error": "LangGraph's error handlers do not run under Temporal",
 }
