@@ -64,9 +64,6 @@ class CutGate:
         self._draining = self._draining or self._drains(self._record.looks, self._looks)
         return self._draining
 
-    def asking(self) -> None:
-        """Each call is decided when it is made."""
-
     async def responded(self, agent: str, before: str, reply: ModelReply) -> None:
         self._record.replies.append(",".join(call.tool for call in reply.calls))
 
