@@ -14,6 +14,8 @@ from chaos.faults import FAULTS
 from chaos.person import Person
 from chaos.schedule import Schedule, Step
 from chaos.world import World
+from temporalio.api.enums.v1 import EventType
+from temporalio.service import RPCError
 
 from interlock.errors import Conflict, InterlockError
 from interlock.run.files import import_workspace
@@ -106,9 +108,24 @@ class Campaign:
         lines = [f"{len(runs)} runs neither ended nor wait for a person:"]
         for run in runs[:10]:
             try:
-                why: object = await self.world.runtime.client.obstacles(run)
-            except InterlockError as error:
+                why: object = await self._why(run)
+            except (InterlockError, RPCError) as error:
                 why = error
-            kinds = [event.kind for event in self.world.runtime.ledger.events(run)]
-            lines.append(f"  {run} (step {self.of[run]}): {kinds[-3:]}; {why}")
-        return "\n".join(lines)
+            lines.append(f"  {run} (step {self.of[run]}): {why}")
+        tails = [f"{name}: {part.tail()}" for name, part in self.world.parts.parts.items()]
+        return "\n".join([*lines, *tails])
+
+    async def _why(self, run: str) -> str:
+        """What the ledger has of it, and what Temporal has."""
+        client, ledger = self.world.runtime.client, self.world.runtime.ledger
+        kinds = [event.kind for event in ledger.events(run)]
+        found = await client.handle(run).describe()
+        history = await client.handle(run).fetch_history()
+        types = [EventType.Name(event.event_type).removeprefix("EVENT_TYPE_") for event in history.events]
+        failed = [
+            event.workflow_task_failed_event_attributes.failure.message
+            for event in history.events
+            if event.HasField("workflow_task_failed_event_attributes")
+        ]
+        pending = found.raw_description.pending_workflow_task
+        return f"{kinds[-3:]}; {types[-8:]}; {failed[-1:]}; {await client.obstacles(run)}; {pending}".strip()

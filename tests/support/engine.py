@@ -9,13 +9,13 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import docker
 import docker.errors
 
-READY_S = 60
+READY_S = 120
 
 
 class OwnEngine:
@@ -27,7 +27,17 @@ class OwnEngine:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it and wait until it answers."""
+        """Start it and wait until it answers; again if it ends, as a supervisor would."""
+        end = time.monotonic() + READY_S
+        while time.monotonic() < end:
+            if self._process is None or self._process.poll() is not None:
+                self._spawn()
+            if self.answers():
+                return
+            time.sleep(0.1)
+        raise AssertionError(self.log())
+
+    def _spawn(self) -> None:
         folder = self.folder
         # In a network namespace of its own: an engine without a bridge deletes docker0, which is the machine's.
         command = ["unshare", "--net", "dockerd", "--data-root", folder / "data", "--exec-root", folder / "exec"]
@@ -41,13 +51,6 @@ class OwnEngine:
         ]
         with (folder / "log").open("ab") as log:
             self._process = subprocess.Popen([str(part) for part in command], stdout=log, stderr=log)
-        end = time.monotonic() + READY_S
-        while time.monotonic() < end:
-            if self.answers():
-                return
-            assert self._process.poll() is None, self.log()
-            time.sleep(0.1)
-        raise AssertionError(self.log())
 
     def answers(self) -> bool:
         """Whether it serves."""
@@ -68,6 +71,10 @@ class OwnEngine:
             self._process.send_signal(number)
             self._process.wait(60)
             self._process = None
+        if number == signal.SIGKILL:
+            # What it started may outlive it, and holds its files.
+            with suppress(OSError, ValueError):
+                os.kill(int((self.folder / "exec/containerd/containerd.pid").read_text()), number)
 
     def take_image(self, image: str) -> None:
         """Copy an image from the machine's engine."""
