@@ -32,7 +32,11 @@ from interlock.run.payloads.showing import shown
 COOKIE: Final = "interlock_read"
 _BODY: Final = 2 * LARGEST
 """Bytes of one request: the UI sends what it has of a page at once."""
-_CLOSED: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+_CLOSED: Final = {
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+    "content-security-policy": "default-src 'none'; form-action 'self'; frame-ancestors 'none'",
+}
 _FORM: Final = """<!doctype html><title>Interlock: payloads</title>
 <form method="post"><label>Token, from <code>interlock codec token</code>:
 <input name="token" type="password" autocomplete="off" autofocus size="60"></label>
@@ -58,7 +62,7 @@ class CodecServer:
             raise Refused(f"this server shows namespace {self.namespace!r}, not {asked!r}")
         found = await shown(_payloads(await _body(request)), self.vault, claims)
         for run, count in found.runs.items():
-            _log.info("%s was shown %d payloads of run %s", claims.sub, count, run)
+            _log.info("%s was shown %d payloads of run %r", claims.sub, count, run)
         return JSONResponse(json_format.MessageToDict(Payloads(payloads=found.payloads)), headers=_CLOSED)
 
     async def encode(self, request: Request) -> Response:
@@ -76,7 +80,8 @@ class CodecServer:
         claims = self.readers.admit(token)
         answer = HTMLResponse("<!doctype html>Payloads are shown now. Reload Temporal's page.", headers=_CLOSED)
         ends = datetime.fromtimestamp(claims.exp, UTC)
-        answer.set_cookie(COOKIE, token, expires=ends, httponly=True, samesite="strict")
+        secure = request.url.scheme == "https"
+        answer.set_cookie(COOKIE, token, expires=ends, httponly=True, samesite="strict", secure=secure)
         return answer
 
     def _reader(self, request: Request) -> ReadClaims:
