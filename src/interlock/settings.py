@@ -66,6 +66,11 @@ class Settings(BaseSettings):
     events_an_execution: int = Field(default=450, ge=10, le=10_000)
     """Events in Temporal's history after which a run goes on in a new execution of its workflow. A worker that must
     bring a run back into memory replays at most so many, 1,000 to 1,800 a second."""
+    worker_versioning: bool = False
+    """Whether graph workers say which build they are, so that a run's execution stays with the build it began on.
+    Then a build must be made current (`interlock builds current`) before it gets runs."""
+    build_id: str = Field(default="", pattern=r"^[A-Za-z0-9_-]{0,64}$")
+    """Name of this build; empty: a digest of the engine, agents/ and workflows/."""
     sandbox_driver: Literal["docker", "in_process"] = "docker"
     """`in_process` runs tools without isolation; refused unless INTERLOCK_UNSAFE_IN_PROCESS names a test or
     a benchmark."""

@@ -9,7 +9,8 @@ import pytest
 from support.commands import leaves
 
 EXPECTED = {
-    "init", "check", "dev", "worker", "doctor", "replay",
+    "init", "check", "dev", "worker", "doctor", "replay", "flight-check",
+    "builds list", "builds current",
     "run start", "run list", "run show", "run wait", "run cancel", "run pause", "run resume", "run erase",
     "run signal",
     "schedule create", "schedule renew", "schedule list", "schedule show", "schedule pause", "schedule resume",

@@ -38,6 +38,7 @@ AGENTS: dict[str, Any] = {
     "rusher": playbook(*NOTES[:6], call("rush", text="hello"), *NOTES[:6]),
     "spender": playbook(*(call("spend", text=f"s{number}") for number in range(41))),
     "saver": playbook(*(call("save", text=f"{number}.txt") for number in range(8))),
+    "asker": [{"say": "all", "calls": [call("send", text=f"m{n}") for n in range(12)]}, {"say": "done"}],
     "mixed": [
         {"say": "all", "calls": [call("send", text="one"), call("send", text="two"), *NOTES[:2]]},
         {"say": "done"},
@@ -57,6 +58,17 @@ class Beside(Workflow):
 
     async def steps(self, task):
         await asyncio.gather(self.agent("noter", "a"), self.agent("sender", "b"))
+''',
+    "crowd": '''
+from interlock.run.workflow import Workflow, workflow
+
+
+@workflow("crowd", agents=["noter", "asker"])
+class Crowd(Workflow):
+    """People decide while another agent keeps the run going on."""
+
+    async def steps(self, task):
+        await self.all(self.agent("noter", "a"), self.agent("asker", "b"))
 ''',
     "after": '''
 from interlock.run.workflow import Workflow, workflow
@@ -81,7 +93,7 @@ async def runtime(temporal_address: str, tmp_path_factory: pytest.TempPathFactor
     root = project(tmp_path_factory.mktemp("continuation") / "project", TOOLS, AGENTS, RULES, limits=LIMITS)
     for name, source in WORKFLOWS.items():
         (root / "workflows" / f"{name}.py").write_text(source)
-    settings = settings_for(root, temporal_address, name="continuation", events_an_execution=40)
+    settings = settings_for(root, temporal_address, name="continuation", events_an_execution=25)
     async with running(settings) as found:
         yield found
 
@@ -121,6 +133,16 @@ async def test_open_request_is_carried_over(runtime: Runtime) -> None:
     await runtime.client.decide(request, "approve", approver="user:carol")
     assert (await runtime.client.wait(run)).status == "completed"
     assert runtime.kinds(run).count("approval.requested") == 1
+    await verified(runtime, run)
+
+
+async def test_decisions_count_at_any_moment(runtime: Runtime) -> None:
+    run = await runtime.start("crowd", None)
+    await eventually(lambda: len(runtime.ledger.approvals(run=run)) == 12)
+    for request in runtime.ledger.approvals(run=run):
+        await runtime.client.decide(request, "approve", approver="user:carol")
+    assert (await runtime.client.wait(run)).status == "completed"
+    assert runtime.kinds(run).count("approval.decided") == 12
     await verified(runtime, run)
 
 

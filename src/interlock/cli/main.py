@@ -14,9 +14,11 @@ from interlock.cli import (
     agent,
     approval,
     approval_edit,
+    builds,
     codec,
     dev,
     doctor,
+    flight_check,
     keys,
     policy,
     project,
@@ -96,11 +98,12 @@ def root(
     """A runtime in which AI agents do real work and cannot do what nobody allowed."""
 
 
-for part in (project, dev, worker, doctor, replay):
+for part in (project, dev, worker, doctor, replay, flight_check):
     part.add_to(app)
 app.add_typer(run.app, name="run")
 for part in (run_start, run_wait, run_live, run_control, run_erase, run_signal, run_content, run_workspace):
     part.add_to(run.app)
+app.add_typer(builds.app, name="builds")
 app.add_typer(schedule.app, name="schedule")
 schedule_show.add_to(schedule.app)
 schedule_control.add_to(schedule.app)

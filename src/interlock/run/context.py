@@ -115,9 +115,12 @@ class RunContext:
 
     def drains(self) -> bool:
         """Whether the history is long enough for a new execution: what a step costs, and how long a worker takes to
-        bring a run back into memory, then stays the same however long the run is."""
-        self.draining = self.draining or (
-            workflow.info().get_current_history_length() >= self.facts.events_an_execution
+        bring a run back into memory, then stays the same however long the run is. Or another build is current."""
+        info = workflow.info()
+        self.draining = (
+            self.draining
+            or info.get_current_history_length() >= self.facts.events_an_execution
+            or info.is_target_worker_deployment_version_changed()
         )
         return self.draining
 

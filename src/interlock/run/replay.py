@@ -129,6 +129,23 @@ def _check_ledger(
     return events
 
 
+def make_replayer(settings: Settings, blobs: BlobStore, content: Content) -> Replayer:
+    """What replays histories through the workflows and graphs of `content`. One at a time: it sets up the process.
+
+    Raises:
+        Unreachable: the API's public key is missing.
+    """
+    trust(load_verifier(settings.keys_folder, "api"))
+    configure(Services(blobs=blobs, settings=settings))
+    return Replayer(
+        workflows=content.workflows,
+        plugins=[content.plugin()],
+        workflow_runner=workflow_runner(),
+        data_converter=data_converter(settings),
+        namespace=settings.temporal_namespace,
+    )
+
+
 async def _check_history(
     run: str,
     settings: Settings,
@@ -139,15 +156,7 @@ async def _check_history(
     verdict: Verdict,
 ) -> None:
     recomputed: list[Event] = []
-    trust(load_verifier(settings.keys_folder, "api"))
-    configure(Services(blobs=blobs, settings=settings))
-    replayer = Replayer(
-        workflows=content.workflows,
-        plugins=[content.plugin()],
-        workflow_runner=workflow_runner(),
-        data_converter=data_converter(settings),
-        namespace=settings.temporal_namespace,
-    )
+    replayer = make_replayer(settings, blobs, content)
     tap(run, recomputed.append)
     failure: BaseException | None = None
     try:

@@ -27,6 +27,7 @@ from interlock.policy.reports import reporter, reports_folder
 from interlock.policy.signature import signed_only
 from interlock.project import load_agents, load_workflows, mount
 from interlock.run.authority import trust
+from interlock.run.build import deployment
 from interlock.run.deciding import Deciding
 from interlock.run.erase_workflow import EraseRun
 from interlock.run.erasing import Erasing
@@ -144,9 +145,9 @@ def graph_worker(client: Client, settings: Settings, content: Content | None = N
     """A worker for workflows, model calls and first decisions. Reads public keys, policy and blobs, no more."""
     blobs = open_blobs(settings)
     trust(load_verifier(settings.keys_folder, "api"))
-    configure(Services(blobs=blobs, settings=settings))
-    content = content or Content.load(settings.root)
     deciding = Deciding(policy_source(settings, blobs), blobs, settings.events_an_execution)
+    configure(Services(blobs=blobs, settings=settings, decide=deciding.at_once))
+    content = content or Content.load(settings.root)
     return Worker(
         client,
         task_queue=settings.graph_queue,
@@ -154,6 +155,7 @@ def graph_worker(client: Client, settings: Settings, content: Content | None = N
         activities=[*deciding.activities(), *ACTIVITIES],
         plugins=[content.plugin()],
         workflow_runner=workflow_runner(),
+        deployment_config=deployment(settings),
         activity_executor=ThreadPoolExecutor(64),
         max_concurrent_activities=64,
         # What a node writes leaves with its activity's heartbeats, which would otherwise leave twice a minute.

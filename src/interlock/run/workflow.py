@@ -51,6 +51,7 @@ from interlock.run.gate import RunGate
 from interlock.run.hand_off import CHILD_ENDED, wake_parent
 from interlock.run.hand_off_step import hand_on
 from interlock.run.joining import join, stopped
+from interlock.run.proposal import set_aside
 from interlock.run.question import put
 from interlock.run.signals import SignalInput, SignalOutput, check, receive, take
 from interlock.run.steps import commit, keep, open_run
@@ -239,12 +240,17 @@ class Workflow:
             ContinueAsNewError: ends this execution.
         """
         run = self._context
+        await set_aside(run, 1)  # what is carried is in the history twice
         while run.chain.pending:  # words that are taken meanwhile are recorded, too
             await commit(run.chain)
             await temporal.wait_condition(temporal.all_handlers_finished)
         if not body.done():
             carried = Carried.of(run).model_dump(mode="json")
-            temporal.continue_as_new(request.model_copy(update={"carried": carried}))
+            temporal.continue_as_new(
+                request.model_copy(update={"carried": carried}),
+                # Where builds are told apart, it goes on with the current one.
+                initial_versioning_behavior=temporal.ContinueAsNewVersioningBehavior.AUTO_UPGRADE,
+            )
 
     @temporal.update(name="vote")
     async def vote(self, decision: VoteInput) -> VoteOutput:
