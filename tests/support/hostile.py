@@ -337,6 +337,9 @@ class Attack:
         """Put a call's end on record, as the executor's receipt says."""
         names = ("status", "output", "workspace", "artifacts", "start", "usage", "child", "receipt")
         fields = {name: getattr(done, name) for name in names}
+        if done.workspace is None:
+            ended = [event.workspace for event in self.chain.events if isinstance(event, CallFinished)]
+            fields["workspace"] = ended[-1] if ended else self.claims.workspace
         digest = digest_of(call.as_hashed())
         self.chain.add(CallFinished, call_id=call.call_id, call_digest=digest, **{**fields, **said})
 

@@ -3,7 +3,7 @@
 from interlock.graph.chat import chat_model, system_prompt
 from interlock.graph.draw import mermaid
 from interlock.graph.drive import drive
-from interlock.graph.gate import GATE, CallResult, Drained, Gate, ModelReply, ProposedCall
+from interlock.graph.gate import GATE, Asking, CallResult, Drained, Gate, ModelReply, ProposedCall
 from interlock.graph.governed import governed_tools
 from interlock.graph.models import model_name, resolve_model
 from interlock.graph.playbook import read_playbook
@@ -19,6 +19,7 @@ __all__ = [
     "GATE",
     "AgentOutcome",
     "AgentTask",
+    "Asking",
     "CallResult",
     "Drained",
     "Gate",

@@ -32,6 +32,25 @@ class ProposedCall(Slim):
     error: str = ""
     """Not empty: the arguments could not be read, and this is why, in words for the model. The call must
     not run; the model reads the error as its result."""
+    told: JsonValue = None
+    """What the policy decided where the model proposed it; None: nothing was decided yet. The gate knows whether
+    it still counts."""
+
+
+class Asking(Slim):
+    """What must be known to have a call decided right where its model proposed it: what decisions are about, and
+    what the run's chain knows at that moment, which then need not come back."""
+
+    tenant: str = "default"
+    workflow: str = "agent_run"
+    requester: str
+    delegators: tuple[str, ...] = ()
+    events: int
+    """How many events the chain has."""
+    bundle: str = ""
+    """The first digits of the bundle of its last decision."""
+    tools: tuple[str, ...] = ()
+    """Tools whose source it names."""
 
 
 class CallResult(Slim):
@@ -70,6 +89,10 @@ class Gate(Protocol):
     @property
     def draining(self) -> bool:
         """Whether the run is about to go on in a new execution: then begin nothing more."""
+        ...
+
+    def asking(self) -> Asking | None:
+        """What to know for a decision at once; None: each call is decided later."""
         ...
 
     async def responded(self, agent: str, before: str, reply: ModelReply) -> None:

@@ -61,6 +61,7 @@ async def model(state: LoopState) -> LoopState:
     turn = Turn(
         agent=metadata[AGENT],
         manifest=metadata[MANIFEST],
+        asking=PROGRESS.get().gate.asking(),
         task=state.get("task"),
         head=state.get("head", ""),
         results=tuple(CallResult.model_validate(result) for result in state.get("results", ())),

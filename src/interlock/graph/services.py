@@ -11,15 +11,20 @@ from typing import Final
 
 from cachetools import LRUCache, TTLCache
 from langchain_core.language_models import BaseChatModel
+from pydantic import JsonValue
 from temporalio import activity
 
 from interlock.definitions.manifest import Manifest
 from interlock.errors import InterlockError
+from interlock.graph.gate import Asking, ProposedCall
 from interlock.graph.models import resolve_model
 from interlock.graph.reader import Reader
 from interlock.settings import Settings
 from interlock.types.blobs import BlobStore
+from interlock.types.names import Digest
 
+Decide = Callable[[str, Digest, ProposedCall, Asking], JsonValue]
+"""From an agent, a manifest, a call of its model and what the run knows to what the policy decides; None: later."""
 Resolve = Callable[[str, Settings, str, Manifest, Reader], BaseChatModel]
 """From a model's name, the settings, the agent's name, the manifest and the blobs to the model."""
 
@@ -38,6 +43,7 @@ class Services:
     """Of the run at hand, once `of` was called."""
     settings: Settings
     resolve: Resolve = resolve_model
+    decide: Decide | None = None
     models: LRUCache[tuple[str, str, str], BaseChatModel] = field(
         default_factory=lambda: LRUCache(maxsize=128), compare=False
     )

@@ -112,6 +112,9 @@ class _Gate:
 
     draining = False
 
+    def asking(self) -> None:
+        return None
+
     @property
     def exhausted(self) -> bool:
         return self.replies > MAX_REPLIES

@@ -16,7 +16,7 @@ from interlock.digest import canonical
 from interlock.errors import InvalidInput
 from interlock.graph.binding import Binding, bind
 from interlock.graph.failures import explained
-from interlock.graph.gate import CallResult, ModelReply
+from interlock.graph.gate import Asking, CallResult, ModelReply
 from interlock.graph.prepare import ACTIVITY
 from interlock.graph.record import recording
 from interlock.graph.reply import UnreadableReply, ask_model, keep_reply
@@ -43,6 +43,7 @@ class Turn(Slim):
     """The agent's input, before the first reply."""
     results: tuple[CallResult, ...] = ()
     """Results of the calls of the last reply."""
+    asking: Asking | None = None
 
 
 @activity.defn(name=NAME)
@@ -70,7 +71,19 @@ async def _taken(binding: Binding, turn: Turn) -> ModelReply:
     new, reader = _new_messages(turn), binding.services.reader
     seen = await asyncio.to_thread(load, turn.head, reader.link, reader.read, new)
     reply, noted = await _readable(binding, seen)
-    return await asyncio.to_thread(keep_reply, binding, turn.head, reply, [*new, *noted])
+    kept = await asyncio.to_thread(keep_reply, binding, turn.head, reply, [*new, *noted])
+    return await asyncio.to_thread(_decided, binding, turn, kept)
+
+
+def _decided(binding: Binding, turn: Turn, reply: ModelReply) -> ModelReply:
+    """With the policy's decision on the first call: it saves the run a way there and back. Later ones must count
+    those before them, so they are decided one after the other."""
+    if turn.asking is None or binding.services.decide is None or not reply.calls or reply.calls[0].error:
+        return reply
+    first, *others = reply.calls
+    told = binding.services.decide(turn.agent, turn.manifest, first, turn.asking)
+    calls = (first.model_copy(update={"told": told}), *others)
+    return reply.model_copy(update={"calls": calls})
 
 
 async def _readable(binding: Binding, seen: list[BaseMessage]) -> tuple[AIMessage, list[BaseMessage]]:

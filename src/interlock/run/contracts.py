@@ -6,7 +6,7 @@ what carries a signature or can be derived again.
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from pydantic import AwareDatetime, Field, JsonValue
 

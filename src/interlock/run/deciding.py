@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import JsonValue
@@ -14,17 +14,28 @@ from temporalio.exceptions import ApplicationError
 from interlock.definitions import Manifest
 from interlock.digest import canonical, digest_of
 from interlock.errors import InterlockError, InvalidInput, Unreachable
-from interlock.policy import Bundle, PolicySource, decide
+from interlock.graph import Asking, ProposedCall
+from interlock.policy import Bundle, PolicySource, asks_for_labels, decide, questions_about
 from interlock.run.arguments import load_arguments
 from interlock.run.attributes import carried, complete
 from interlock.run.catalogue import Scope, access_request, built_in_source, hand_off_meant, load_manifest
-from interlock.run.contracts import BUILT_IN_TOOLS, AgentFacts, DecideInput, DecideOutput, OpenRun, RunFacts
+from interlock.run.contracts import (
+    BUILT_IN_TOOLS,
+    AgentFacts,
+    DecideInput,
+    DecideOutput,
+    OpenRun,
+    RunFacts,
+    RunSoFar,
+)
 from interlock.run.earlier_calls import whole
+from interlock.run.packing import short
 from interlock.run.steps import DECIDE, KEEP, OPEN_RUN
 from interlock.run.told import Told
 from interlock.types.access import canonical_request
 from interlock.types.blobs import Blobs, BlobStore
 from interlock.types.call import ToolCall
+from interlock.types.names import Digest
 
 
 def failure(error: InterlockError) -> ApplicationError:
@@ -99,6 +110,39 @@ class Deciding:
         except InterlockError as error:
             raise failure(error) from None
 
+    def at_once(self, agent: str, manifest: Digest, call: ProposedCall, asking: Asking) -> JsonValue:
+        """What is decided of a call where its model proposed it. None where that takes more than is known there: a
+        rule asks about the run so far, or something is wrong, of which the activity that decides will tell.
+        """
+        bundle = self.policy.current()
+        if asks_for_labels(bundle) or questions_about(bundle, call.tool):
+            return None
+        request = DecideInput(
+            run=str(activity.info().workflow_id),
+            tenant=asking.tenant,
+            workflow=asking.workflow,
+            requester=asking.requester,
+            manifest=manifest,
+            call_id="",
+            agent=agent,
+            delegators=asking.delegators,
+            tool=call.tool,
+            arguments=call.arguments,
+            workspace=manifest,  # stands for the run's files, whichever they are
+            so_far=RunSoFar(events=asking.events),
+            time=datetime.now(UTC).isoformat(),
+        )
+        try:
+            pinned = load_manifest(self.blobs, manifest)
+            if hand_off_meant(pinned, agent, call.tool)[0] != call.tool:
+                return None
+            answer = self._decide(request, bundle, pinned)
+        except InterlockError:
+            return None
+        told = Told.of(_known(request, answer, asking), answer).model_copy(update={"events": asking.events})
+        said: JsonValue = told.model_dump(mode="json")
+        return said
+
     def _decide(self, request: DecideInput, bundle: Bundle, manifest: Manifest) -> DecideOutput:
         # The run's own input limits its agents; the workflow checked that already, and the executor will.
         scope, blobs, kept = Scope(manifest, (request.agent,)), self.blobs.of(request.run), request.arguments
@@ -149,3 +193,13 @@ class Deciding:
         run = activity.info().workflow_id
         assert run is not None, "a workflow schedules these"
         return self.blobs.of(run)
+
+
+def _known(request: DecideInput, answer: DecideOutput, asking: Asking) -> DecideInput:
+    """With what the workflow knows already."""
+    known: dict[str, str] = {}
+    if answer.call is not None and request.tool in asking.tools and answer.call.tool == request.tool:
+        known["tool_digest"] = answer.call.tool_digest
+    if answer.decision is not None and short(answer.decision.bundle)[:8] == asking.bundle:
+        known["bundle"] = answer.decision.bundle
+    return request.model_copy(update=known)

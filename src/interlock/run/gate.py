@@ -10,8 +10,9 @@ from pydantic import JsonValue
 
 from interlock.errors import Refused
 from interlock.events import ModelResponded
-from interlock.graph import CallResult, Drained, ModelReply, ProposedCall
+from interlock.graph import Asking, CallResult, Drained, ModelReply, ProposedCall
 from interlock.run.context import RunContext
+from interlock.run.packing import short
 from interlock.run.question import put
 from interlock.run.spent import Spent
 from interlock.run.steps import commit
@@ -32,6 +33,19 @@ class RunGate:
     def draining(self) -> bool:
         """Whether the run is about to go on in a new execution of its workflow."""
         return self._run.drains()
+
+    def asking(self) -> Asking:
+        """What to know for a decision where the model proposes a call."""
+        run, trail = self._run.input, self._run.chain.trail
+        return Asking(
+            tenant=run.tenant,
+            workflow=run.workflow,
+            requester=run.requester,
+            delegators=self._run.delegators,
+            events=trail.seq,
+            bundle=short(trail.bundle)[:8],
+            tools=tuple(trail.tools),
+        )
 
     async def responded(self, agent: str, before: str, reply: ModelReply) -> None:
         """Record a model's answer and hold the agent to its limits.

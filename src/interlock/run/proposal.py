@@ -11,6 +11,7 @@ from interlock.run.context import RunContext
 from interlock.run.contracts import DecideInput, DecideOutput
 from interlock.run.earlier_calls import AT_ONCE, chunk
 from interlock.run.steps import decide, keep
+from interlock.run.told import Told
 from interlock.types.access import Decision
 from interlock.types.call import ToolCall
 
@@ -28,12 +29,19 @@ async def propose(
     arguments: str | dict[str, JsonValue],
     *,
     edited_from: str = "",
+    told: JsonValue = None,
 ) -> DecideOutput:
     """Normalise a call, let the policy decide it, and record both. One call after the other: each decision counts
-    every call before it, those under way too."""
+    every call before it, those under way too.
+
+    Args:
+        told: what was decided of it where its model proposed it; used if it still counts.
+    """
     async with run.deciding:
-        await _set_aside(run)
-        decided = await decide(
+        await set_aside(run)
+        decided = await _decided(
+            run,
+            told,
             DecideInput(
                 run=run.input.run,
                 tenant=run.input.tenant,
@@ -51,7 +59,7 @@ async def propose(
                 bundle=run.chain.trail.bundle,
                 so_far=run.so_far.now(),
                 time=workflow.now().isoformat(),
-            )
+            ),
         )
         if decided.call is not None and decided.decision is not None:
             _record_proposal(run, decided.call, edited_from)
@@ -60,9 +68,17 @@ async def propose(
         return decided
 
 
-async def _set_aside(run: RunContext) -> None:
+async def _decided(run: RunContext, told: JsonValue, asked: DecideInput) -> DecideOutput:
+    at_once = Told.model_validate(told) if told is not None else None
+    if at_once is not None and at_once.events + 1 == run.chain.seq:
+        return at_once.whole(asked)
+    return await decide(asked)
+
+
+async def set_aside(run: RunContext, at_least: int = AT_ONCE) -> None:
+    """Leave the calls of which nothing more will be said to a blob, if there are so many."""
     closed = run.so_far.closed()
-    if len(closed) >= AT_ONCE:
+    if len(closed) >= at_least:
         run.so_far.set_aside(await keep(chunk(run.so_far.earlier, closed)))
 
 

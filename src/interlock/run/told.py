@@ -35,6 +35,9 @@ class Told(Slim):
     carried: tuple[str, ...] = ()
     invalid: str = ""
     unknown_tool: bool = False
+    events: int = 0
+    """Decided where the model proposed it: how many events the chain then had. It counts while the model's reply is
+    all that was recorded since: whatever it takes as known is then known, and no call came between."""
 
     @classmethod
     def of(cls, asked: DecideInput, answer: DecideOutput) -> Self:

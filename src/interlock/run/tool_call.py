@@ -82,8 +82,9 @@ async def _proposed(run: RunContext, state: CallUnderWay) -> CallResult | None:
         return _refused(run, state, "schema", proposed.error, call_id)
     if proposed.tool in PUT_TO_PEOPLE:  # the engine puts these; a model that could would write people's questions
         return _refused(run, state, "unknown_tool", f"there is no tool {proposed.tool!r}", call_id)
+    told = None if state.edited_from else proposed.told
     decided = await propose(
-        run, call_id, state.agent, proposed.tool, proposed.arguments, edited_from=state.edited_from
+        run, call_id, state.agent, proposed.tool, proposed.arguments, edited_from=state.edited_from, told=told
     )
     if decided.call is None or decided.decision is None:
         by: Refusal = "unknown_tool" if decided.unknown_tool else "schema"

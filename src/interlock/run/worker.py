@@ -17,6 +17,7 @@ from temporalio.service import RPCError
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from interlock import __version__
 from interlock.audit import Ledger, open_blobs
 from interlock.definitions import AgentDefinition
 from interlock.errors import Unreachable
@@ -27,7 +28,7 @@ from interlock.policy.reports import reporter, reports_folder
 from interlock.policy.signature import signed_only
 from interlock.project import load_agents, load_workflows, mount
 from interlock.run.authority import trust
-from interlock.run.build import deployment
+from interlock.run.build import build_id, deployment
 from interlock.run.deciding import Deciding
 from interlock.run.erase_workflow import EraseRun
 from interlock.run.erasing import Erasing
@@ -147,7 +148,7 @@ def graph_worker(client: Client, settings: Settings, content: Content | None = N
     trust(load_verifier(settings.keys_folder, "api"))
     deciding = Deciding(policy_source(settings, blobs), blobs, settings.events_an_execution)
     configure(Services(blobs=blobs, settings=settings, decide=deciding.at_once))
-    content = content or Content.load(settings.root)
+    content, versioned = content or Content.load(settings.root), deployment(settings)
     return Worker(
         client,
         task_queue=settings.graph_queue,
@@ -155,7 +156,9 @@ def graph_worker(client: Client, settings: Settings, content: Content | None = N
         activities=[*deciding.activities(), *ACTIVITIES],
         plugins=[content.plugin()],
         workflow_runner=workflow_runner(),
-        deployment_config=deployment(settings),
+        deployment_config=versioned,
+        # Five events of each step repeat it: Temporal's own has 32 digits.
+        build_id=None if versioned else build_id(settings),
         activity_executor=ThreadPoolExecutor(64),
         max_concurrent_activities=64,
         # What a node writes leaves with its activity's heartbeats, which would otherwise leave twice a minute.
@@ -187,6 +190,7 @@ def executor_worker(client: Client, settings: Settings, executor: Executor) -> W
     return Worker(
         client,
         task_queue=settings.executor_queue,
+        build_id=__version__,
         workflows=[EraseRun],
         activities=activities,
         max_concurrent_activities=32,
