@@ -102,12 +102,16 @@ BODIES = {
 }
 
 
-@pytest.fixture(scope="module")
-async def runtime(temporal_address: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Runtime]:
+@pytest.fixture(scope="module", params=[450, 15], ids=["one execution", "many executions"])
+async def runtime(
+    temporal_address: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> AsyncIterator[Runtime]:
+    """With `many`, runs go on in a new execution of their workflow after a few steps."""
     root = project(tmp_path_factory.mktemp("joining") / "project", TOOLS, AGENTS, RULES)
     for name, body in BODIES.items():
         (root / "workflows" / f"{name}.py").write_text(HEAD.format(name=name) + body.lstrip("\n"))
-    async with running(settings_for(root, temporal_address, name="joining")) as found:
+    options = {"name": f"joining-{request.param}", "events_an_execution": request.param}
+    async with running(settings_for(root, temporal_address, **options)) as found:
         yield found
 
 

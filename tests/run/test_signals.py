@@ -73,12 +73,16 @@ class Deaf(Workflow):
 }
 
 
-@pytest.fixture(scope="module")
-async def runtime(temporal_address: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Runtime]:
+@pytest.fixture(scope="module", params=[450, 15], ids=["one execution", "many executions"])
+async def runtime(
+    temporal_address: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> AsyncIterator[Runtime]:
+    """With `many`, runs go on in a new execution of their workflow after a few steps."""
     root = project(tmp_path_factory.mktemp("signals") / "project", TOOLS, AGENTS, RULES)
     for name, source in WORKFLOWS.items():
         (root / "workflows" / f"{name}.py").write_text(source)
-    async with running(settings_for(root, temporal_address, name="signals")) as found:
+    options = {"name": f"signals-{request.param}", "events_an_execution": request.param}
+    async with running(settings_for(root, temporal_address, **options)) as found:
         yield found
 
 

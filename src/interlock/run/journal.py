@@ -98,9 +98,17 @@ class Journal:
         """Wait for the end of this execution, which drops what waits; or for being cancelled."""
         self.parked += 1
         try:
-            await asyncio.get_running_loop().create_future()
+            await self._never()
+        except asyncio.CancelledError:
+            if not stopped():
+                raise
+            # Its branch was stopped: it ends in the new execution, before what handles the failure runs.
+            await self._never()
         finally:
             self.parked -= 1
+
+    async def _never(self) -> None:
+        await asyncio.get_running_loop().create_future()
 
     def _key(self, kind: str, what: JsonValue) -> str:
         try:
