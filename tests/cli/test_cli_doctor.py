@@ -23,7 +23,8 @@ def test_bare_machine_exits_three(interlock, no_docker) -> None:
     assert found["Python"]["ok"]
     assert found["policy"]["ok"]
     failed = {name for name, check in found.items() if not check["ok"]}
-    assert failed >= {"sandbox", "key api", "key executor", "key ledger", "ledger", "blobs", "Temporal server"}
+    stores = {"ledger", "blobs", "data keys"}
+    assert failed >= {"sandbox", "key api", "key executor", "key ledger", *stores, "Temporal server"}
     assert all(found[name]["fix"] for name in failed)
 
 
@@ -34,6 +35,7 @@ def test_what_is_there_is_ok(interlock, recorded, no_docker) -> None:
     assert found["key api"]["observed"] == "public and private key, mode 0600"
     assert found["alarms"]["ok"]
     assert found["project"]["ok"]
+    assert found["data keys"]["observed"].endswith("wraps and unwraps; payloads in Temporal are encrypted")
 
 
 def test_open_key_fails(interlock, project: Path, no_docker) -> None:

