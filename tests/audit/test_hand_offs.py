@@ -23,8 +23,8 @@ def row(ledger: Ledger, blobs: SqlBlobs) -> HandOffRow:
 
 
 def test_first_statement_of_a_call_stands(ledger: Ledger, row: HandOffRow) -> None:
-    assert ledger.hand_on(row) == row
-    assert ledger.hand_on(replace(row, delegation="another", child="another")) == row
+    assert ledger.hand_on(row, row.run) == row
+    assert ledger.hand_on(replace(row, delegation="another", child="another"), row.run) == row
     assert (ledger.handed_on(row.call_id), ledger.origin(row.child)) == (row, row)
     assert ledger.hand_offs(row.run) == [row]
 
@@ -36,23 +36,43 @@ def test_unknown_run_came_of_nothing(ledger: Ledger, row: HandOffRow) -> None:
 
 @pytest.mark.parametrize("change", ["UPDATE hand_offs SET delegation = 'x'", "DELETE FROM hand_offs"])
 def test_hand_offs_are_append_only(ledger: Ledger, row: HandOffRow, database, change: str) -> None:
-    ledger.hand_on(row)
+    ledger.hand_on(row, row.run)
     with pytest.raises(Exception, match="append-only"):
         database.execute(change)
     assert ledger.handed_on(row.call_id) == row
 
 
-def test_run_hands_on_so_often_only(ledger: Ledger, row: HandOffRow, database) -> None:
-    for number in range(MOST):
-        values = (f"{row.run}:x{number}", row.run, f"child-{number}", "helper", "statement", "2026")
+def handed_on(database, run: str, times: int) -> None:
+    for number in range(times):
+        call, values = f"{run}:x{number}", (run, f"{run}-child-{number}")
         database.execute(
             "INSERT INTO calls (call_id, run, call_digest, verdict, rule, bundle, request, reserved_at) "
-            "VALUES (?, ?, 'd', 'allow', 'r', 'b', 'q', '2026')",
-            *values[:2],
+            "VALUES (?, 'sample-1', 'd', 'allow', 'r', 'b', 'q', '2026')",
+            call,
         )
         database.execute(
-            "INSERT INTO hand_offs (call_id, run, child, agent, delegation, begun_at) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO hand_offs (call_id, run, child, agent, delegation, begun_at) "
+            "VALUES (?, ?, ?, 'helper', 'statement', '2026')",
+            call,
             *values,
         )
-    with pytest.raises(Refused, match="handed work on 100 times"):
-        ledger.hand_on(row)
+
+
+def test_run_hands_on_so_often_only(ledger: Ledger, row: HandOffRow, database) -> None:
+    handed_on(database, row.run, MOST)
+    with pytest.raises(Refused, match=f"run {row.run!r} has handed work on 100 times"):
+        ledger.hand_on(row, "another")
+
+
+def test_family_hands_on_so_often_only(
+    ledger: Ledger, row: HandOffRow, database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However the work is spread over runs below one another."""
+    monkeypatch.setattr("interlock.audit.hand_offs.MOST_BELOW", 6)
+    root = "root"
+    for run in ("root", "root.s1", "root.s1.s4"):
+        handed_on(database, run, 2)
+    handed_on(database, "rootless", 3)
+    with pytest.raises(Refused, match="run 'root', with all runs below it, has handed work on 6 times"):
+        ledger.hand_on(row, root)
+    assert ledger.hand_on(row, "rootless") == row

@@ -22,7 +22,7 @@ def family(recorded, project: Path) -> SampleRun:
     state = project / ".interlock"
     ledger = Ledger(f"sqlite:///{state}/ledger.db")
     SampleRun(SqlBlobs(f"sqlite:///{state}/blobs.db"), run=CHILD).store(ledger)
-    ledger.hand_on(HandOffRow("sample-1:c1", "sample-1", CHILD, "helper", "statement"))
+    ledger.hand_on(HandOffRow("sample-1:c1", "sample-1", CHILD, "helper", "statement"), "sample-1")
     ledger.close()
     return recorded
 

@@ -91,7 +91,6 @@ AGENTS: dict[str, tuple[Any, str]] = {
     "looping": (playbook(handing("looping")), 'hand_off=["looping"]'),
     "thrifty": (playbook(handing("spender"), handing("spender", "again")), 'hand_off=["spender"], max_tokens=1000'),
     "spender": (playbook(*[call("note", text="x" * 400) for _ in range(20)]), ""),
-    "asker": (playbook(call("interlock.ask", question="?")), ""),
     "stranger": (playbook(call("hand_off_to_looker", task="x")), ""),
 }
 

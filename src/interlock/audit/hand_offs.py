@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, func, insert, select
+from sqlalchemy import Connection, Select, func, insert, or_, select
 
 from interlock.audit.codec import iso, now
 from interlock.audit.rows import HandOffRow
@@ -13,21 +13,27 @@ from interlock.errors import Refused
 
 MOST: Final = 100
 """Hand-offs of one run, finished ones too."""
+MOST_BELOW: Final = 1_000
+"""Hand-offs of a run that a person started, and of all runs below it."""
 
 
-def add(connection: Connection, row: HandOffRow) -> HandOffRow:
+def add(connection: Connection, row: HandOffRow, root: str) -> HandOffRow:
     """Note a hand-off before its run can start; the one on record, where the call has one already.
 
-    The caller holds the lock of the run's hand-offs.
+    The caller holds the lock of the hand-offs below `root`, the run that a person started.
 
     Raises:
-        Refused: the run handed on as much as one run may.
+        Refused: the run, or all below `root`, handed on as much as they may.
     """
     if known := of_call(connection, row.call_id):
         return known
-    count = connection.execute(select(func.count()).where(hand_offs.c.run == row.run)).scalar_one()
-    if count >= MOST:
-        raise Refused(f"run {row.run!r} has handed work on {count} times, the most that one run may")
+    own = hand_offs.c.run == row.run
+    below = or_(hand_offs.c.run == root, hand_offs.c.run.startswith(f"{root}.s", autoescape=True))
+    for counted, run, most in ((own, row.run, MOST), (below, root, MOST_BELOW)):
+        count = connection.execute(select(func.count()).where(counted)).scalar_one()
+        if count >= most:
+            also = ", with all runs below it," if run == root and most == MOST_BELOW else ""
+            raise Refused(f"run {run!r}{also} has handed work on {count} times, the most that it may")
     values = {name: getattr(row, name) for name in ("call_id", "run", "child", "agent", "delegation")}
     connection.execute(insert(hand_offs), {**values, "begun_at": iso(now())})
     return row

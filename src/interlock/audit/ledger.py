@@ -222,15 +222,19 @@ class Ledger:
         with self._store.read() as connection:
             return egress.of_run(connection, run)
 
-    def hand_on(self, row: HandOffRow) -> HandOffRow:
+    def hand_on(self, row: HandOffRow, root: str) -> HandOffRow:
         """Note a hand-off before its run can start; returns the one on record, where the call has one already.
 
+        Args:
+            row: the hand-off.
+            root: the run that a person started, of which all this came.
+
         Raises:
-            Refused: the run handed on as much as one run may.
+            Refused: the run, or all that came of `root`, handed on as much as they may.
         """
         with self._store.write() as connection:
-            self._store.lock(connection, f"hand_offs {row.run}")
-            return hand_offs.add(connection, row)
+            self._store.lock(connection, f"hand_offs {root}")
+            return hand_offs.add(connection, row, root)
 
     def handed_on(self, call_id: str) -> HandOffRow | None:
         """What a call handed on, if it did."""

@@ -53,6 +53,11 @@ def child_of(call_id: str) -> str:
     return f"{run}.s{number}"
 
 
+def root_of(run: str, delegators: tuple[str, ...]) -> str:
+    """The run that a person started, of which a run came through so many delegators."""
+    return run.rsplit(".s", len(delegators))[0]
+
+
 def read_start(token: str, api: Verifier, executor: Verifier) -> RequesterClaims:
     """The verified statement that lets a run act: a person's request, or a delegation.
 

@@ -18,7 +18,7 @@ from interlock.errors import Conflict, EventForged, Refused, Unreachable
 from interlock.policy import decide
 from interlock.run.contracts import ExecuteOutput, HandedOn
 from interlock.run.delegating import delegation
-from interlock.run.delegation import DelegationClaims
+from interlock.run.delegation import DelegationClaims, root_of
 from interlock.run.files import carry
 from interlock.run.handed_back import HandedBack, handed_back, lost
 from interlock.run.obligations import redacted
@@ -62,7 +62,8 @@ class HandingOn:
             return ExecuteOutput.model_validate(parse(reserved.result))
         row = HandOffRow(call.call_id, call.run, claims.run, claims.agent, claims.signed(self.executor.signer))
         try:
-            row = await asyncio.to_thread(self.executor.ledger.hand_on, row)
+            root = root_of(call.run, proof.delegators)
+            row = await asyncio.to_thread(self.executor.ledger.hand_on, row, root)
         except Refused as error:
             return ExecuteOutput(outcome="refused", decision=decision, detail=str(error))
         return self._waits(row, begun=False)
@@ -165,7 +166,10 @@ class HandingOn:
             receipt=receipt.kept(executor.signer, executor.blobs),
         )
         stored = canonical(output.model_dump(mode="json"))
-        executor.ledger.complete(call.call_id, attempt, stored, output.receipt, before, after)
+        try:
+            executor.ledger.complete(call.call_id, attempt, stored, output.receipt, before, after)
+        except Conflict as error:  # others changed the run's files, or ended it, in this moment: look again
+            raise Unreachable(str(error)) from error
         return output
 
     def _files(self, call: ToolCall, row: HandOffRow, back: HandedBack) -> tuple[str, str, str]:
