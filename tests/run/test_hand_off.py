@@ -68,6 +68,35 @@ class Pair(Workflow):
         )
         return first if second.status == "completed" else second
 '''
+OWN_GRAPH = """
+from langchain_core.messages import AIMessage
+from langgraph.graph import END, START, MessagesState, StateGraph
+
+from interlock import agent
+from interlock.graph import chat_model, governed_tools, system_prompt
+
+
+async def think(state: MessagesState):
+    return {"messages": [await chat_model().ainvoke([system_prompt(), *state["messages"]])]}
+
+
+def acts(state: MessagesState) -> str:
+    last = state["messages"][-1]
+    return "act" if isinstance(last, AIMessage) and last.tool_calls else END
+
+
+def graph() -> StateGraph:
+    builder = StateGraph(MessagesState)
+    builder.add_node("think", think)
+    builder.add_node("act", governed_tools())
+    builder.add_edge(START, "think")
+    builder.add_conditional_edges("think", acts, ["act", END])
+    builder.add_edge("act", "think")
+    return builder
+
+
+grapher = agent("grapher", prompt="Test.", hand_off=["looker"], graph=graph)
+"""
 
 
 def handing(to: str, task: str = "do it") -> dict[str, Any]:
@@ -99,6 +128,8 @@ def hand_off_project(root: Path) -> Path:
     project(root, TOOLS, {}, RULES)
     for name, (turns, more) in AGENTS.items():
         add_agent(root, name, turns, tools=list(TOOLS), limits=more)
+    add_agent(root, "grapher", playbook(handing("looker", "look")), tools=[])
+    (root / "agents" / "grapher.py").write_text(OWN_GRAPH)
     (root / "workflows" / "pair.py").write_text(WORKFLOW)
     return root
 
@@ -141,6 +172,14 @@ async def test_child_does_the_work(runtime: Runtime) -> None:
     assert finished.child.tokens > 0
     assert not runtime.ledger.alarms(run)
     assert not runtime.ledger.alarms(child)
+
+
+async def test_graph_of_ones_own_hands_on(runtime: Runtime) -> None:
+    run = await runtime.start("grapher", "go")
+    outcome = await runtime.client.wait(run)
+    assert outcome.status == "completed", outcome
+    assert answers(runtime, run) == ["done"]
+    assert runtime.ledger.hand_offs(run)[0].agent == "looker"
 
 
 async def test_child_may_do_no_more_than_its_parent(runtime: Runtime) -> None:
