@@ -90,6 +90,7 @@ CANNOT: list[tuple[Callable[[], Any], str]] = [
     (lambda: {"words": [ToolMessage("x", tool_call_id="c", artifact=open)]}, r"words\[0\]\.artifact: a builtin"),
     (lambda: Command(update={"known": iter([])}), r"state\.update\.known: a list_iterator cannot pass"),
     (lambda: Command(goto=[Send("end", {"n": {1: object()}})]), r"state\.goto\[0\]\.end\.n\.1: a object cannot"),
+    (lambda: Command(goto=[Send("end", {}, timeout=5)]), r"goto\[0\]: timeout of a Send is LangGraph's"),
     (lambda: "text", "it returned a str, which is no update of the state"),
 ]
 
@@ -121,6 +122,37 @@ async def test_no_update_ends_the_agent_the_same_at_replay(drive_graph: Any) -> 
     ran = await drive_graph(agent("team", prompt="p", graph=graph))
     assert ran.outcome.status == "failed"
     assert "team.c: it returned a str" in ran.outcome.detail
+
+
+def nowhere(state: State) -> str:
+    return "nowhere"
+
+
+async def breaks(state: State) -> str:
+    raise KeyError("no such word")
+
+
+@pytest.mark.temporal
+@pytest.mark.parametrize(
+    ("edge", "ends", "reason"),
+    [
+        (nowhere, ["a"], "team.c: conditional edge nowhere: it gave 'nowhere', which is none of its ends: 'a'"),
+        (breaks, None, "team.c: conditional edge breaks: KeyError: 'no such word'"),
+    ],
+)
+async def test_edge_that_fails_ends_the_agent_the_same_at_replay(
+    drive_graph: Any, edge: Any, ends: Any, reason: str
+) -> None:
+    def graph() -> Any:
+        builder: Any = StateGraph(State)
+        for name in ("a", "b", "c", "d"):
+            builder.add_node(name, lambda state: {"words": ["x"]})
+            builder.add_edge(START, name)
+        builder.add_conditional_edges("c", edge, ends)
+        return builder
+
+    ran = await drive_graph(agent("team", prompt="p", graph=graph))
+    assert (ran.outcome.status, ran.outcome.detail) == ("failed", reason)
 
 
 @pytest.mark.temporal

@@ -78,6 +78,10 @@ class _Dump:
                 self.value(value.artifact, f"{path}.artifact")
             return {"$message": message_to_dict(self.change(value) if self.change else value)}
         if isinstance(value, Send):
+            if value.timeout is not None:
+                raise InvalidInput(
+                    f"{path}: timeout of a Send is LangGraph's; give the node a start_to_close_timeout"
+                )
             return {"$send": [value.node, self.value(value.arg, f"{path}.{value.node}")]}
         if isinstance(value, Command):
             parts = {name: getattr(value, name) for name in ("graph", "update", "resume", "goto")}
