@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import to_json
-from temporalio.api.common.v1 import Payload
+from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import ActivitySerializationContext, DataConverter
 from temporalio.exceptions import ApplicationError
@@ -311,6 +311,34 @@ async def test_forged_reference_is_refused(converter: Callable[..., DataConverte
     forged = Payload(metadata=payload.metadata, data=text.replace(old, new).encode())
     with pytest.raises(IntegrityError):
         await opened(one, forged)
+
+
+REFERENCE = b"temporal.api.sdk.v1.ExternalStorageReference"
+
+
+@pytest.mark.parametrize(
+    ("metadata", "data"),
+    [
+        ({"encoding": b"json/protobuf", "messageType": REFERENCE}, b'{"driverName": "s3"}'),
+        ({"encoding": b"json/protobuf", "messageType": REFERENCE}, b'{"driverName": "il"}'),
+        ({"encoding": b"json/protobuf", "messageType": REFERENCE}, b"nonsense"),
+        ({"encoding": b"json/external-storage-reference"}, b"[]"),
+        ({"encoding": b"json/external-storage-reference"}, b'{"driver_name": "il", "driver_claim": {}}'),
+        ({"encoding": b"json/plain", "__temporal_external_storage_reference": b"true"}, b"1"),
+        ({"encoding": b"il1", "__temporal_external_storage_reference": b"true"}, b"12345678"),
+    ],
+)
+async def test_made_up_reference_fails_only_its_use(
+    converter: Callable[..., DataConverter], metadata: dict[str, bytes], data: bytes
+) -> None:
+    """The codec's answer is a refusal, so that the message beside it can still be read."""
+    one, good = converter("run-1"), await sealed(converter("run-1"), SECRET)
+    payloads = Payloads(payloads=[Payload(metadata=metadata, data=data), good])
+    await one._transform_inbound_payloads(payloads)
+    refused, read = payloads.payloads
+    assert one.payload_converter.from_payloads([read]) == [SECRET]
+    with pytest.raises(IntegrityError):
+        one.payload_converter.from_payloads([refused])
 
 
 async def test_absurd_value_names_itself(converter: Callable[..., DataConverter]) -> None:

@@ -260,14 +260,21 @@ async def test_plain_signal_is_dropped(sealed: Runtime, stranger: Client) -> Non
     """A signal stays in the history for good: one that cannot be read must not stop the run."""
     run = await sealed.start("waiter", "go")
     request = await sealed.approval(run)
-    await stranger.workflow_service.signal_workflow_execution(
-        SignalWorkflowExecutionRequest(
-            namespace="default",
-            workflow_execution=WorkflowExecution(workflow_id=run),
-            signal_name="anything",
-            input=Payloads(payloads=await pydantic_data_converter.encode(["go on"])),
+    marked = {"encoding": b"il1", "__temporal_external_storage_reference": b"true"}
+    elsewhere = {"encoding": b"json/protobuf", "messageType": b"temporal.api.sdk.v1.ExternalStorageReference"}
+    for payload in (
+        *await pydantic_data_converter.encode(["go on"]),
+        Payload(metadata=marked, data=b"anything"),
+        Payload(metadata=elsewhere, data=b'{"driverName": "of-nobody"}'),
+    ):
+        await stranger.workflow_service.signal_workflow_execution(
+            SignalWorkflowExecutionRequest(
+                namespace="default",
+                workflow_execution=WorkflowExecution(workflow_id=run),
+                signal_name="anything",
+                input=Payloads(payloads=[payload]),
+            )
         )
-    )
     await sealed.client.decide(request, "approve", approver="user:carol")
     assert (await sealed.client.wait(run)).status == "completed"
     await verified(sealed, run)

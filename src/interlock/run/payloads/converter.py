@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel
 from pydantic_core import to_json
@@ -20,6 +20,8 @@ from interlock.run.payloads.storage import external_storage
 
 if TYPE_CHECKING:
     from interlock.settings import Settings
+
+_MARK: Final = "__temporal_external_storage_reference"
 
 
 class ValueConverter(PydanticPayloadConverter):
@@ -45,6 +47,14 @@ class ValueConverter(PydanticPayloadConverter):
         return payloads
 
 
+class RunConverter(DataConverter):
+    """The SDK's data converter, except that it takes no reference for one because it says that it is: the SDK fails
+    the whole workflow task where a payload so marked is none, and marks none itself."""
+
+    async def _decode_reference_payload_sequence(self, payloads: Sequence[Payload]) -> list[Payload]:
+        return [_unmarked(payload) if _MARK in payload.metadata else payload for payload in payloads]
+
+
 def data_converter(settings: Settings) -> DataConverter:
     """The converter of a project; the settings say where keys and blobs are, and whether payloads are encrypted."""
     return converter_of(vault_of(settings), encrypted=settings.payload_encryption)
@@ -60,12 +70,17 @@ def vault_of(settings: Settings) -> Vault:
 def converter_of(vault: Vault, *, encrypted: bool = True) -> DataConverter:
     """The converter over these keys and blobs."""
     codec = RunCodec(vault) if encrypted else PlainCodec(vault)
-    return DataConverter(
+    return RunConverter(
         payload_converter_class=ValueConverter,
         payload_codec=codec,
         failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
         external_storage=external_storage(vault),
     )
+
+
+def _unmarked(payload: Payload) -> Payload:
+    metadata = {name: value for name, value in payload.metadata.items() if name != _MARK}
+    return Payload(metadata=metadata, data=payload.data)
 
 
 def _too_large(value: Any, size: int) -> str:

@@ -12,6 +12,7 @@ from typing import Final
 
 from google.protobuf.message import DecodeError
 from temporalio.api.common.v1 import Payload
+from temporalio.api.sdk.v1.external_storage_pb2 import ExternalStorageReference
 from temporalio.converter import (
     ExternalStorage,
     StorageDriver,
@@ -34,7 +35,21 @@ history whole for every replay."""
 
 def external_storage(vault: Vault) -> ExternalStorage:
     """The SDK's configuration of it."""
-    return ExternalStorage(drivers=[RunStorage(vault)], payload_size_threshold=THRESHOLD)
+    return References(drivers=[RunStorage(vault)], payload_size_threshold=THRESHOLD)
+
+
+class References(ExternalStorage):
+    """The SDK's storage, except that a reference which anybody made up is refused like any other payload. The SDK
+    raises, and so fails the whole workflow task for good."""
+
+    def _get_driver_by_name(self, name: str) -> StorageDriver:
+        return self._driver_map.get(name) or self.drivers[0]
+
+    def _decode_reference(self, payload: Payload) -> ExternalStorageReference | None:
+        try:
+            return super()._decode_reference(payload)
+        except Exception:  # whatever a parser says of bytes that anybody wrote
+            return None
 
 
 class RunStorage(StorageDriver):
