@@ -37,6 +37,11 @@ chaos: ## 300 runs, parts killed and broken as a printed seed says (SEED=, RUNS=
 	@$(BIN)/python -m pytest tests/chaos/test_schedule.py -q -p no:xdist --chaos-runs $(or $(RUNS),300) \
 		--chaos-seed $(or $(SEED),$(shell date +%s)) $(if $(STORE),--chaos-store $(STORE))
 
+.PHONY: histories
+histories: ## Record the histories that later versions must replay (tests/replay/histories/VERSION)
+	@sh scripts/setup.sh test
+	@$(BIN)/python tests/replay/record.py
+
 .PHONY: dev
 dev: ## Temporal, executor and graph worker in the foreground, for this project
 	@sh scripts/setup.sh dev
