@@ -15,7 +15,7 @@ from pydantic_core import to_json
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import ActivitySerializationContext, DataConverter
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, CancelledError
 
 from interlock.audit import SqlBlobs
 from interlock.digest import digest_bytes
@@ -362,3 +362,18 @@ async def test_plain_setting_writes_plain_and_reads_both(converter: Callable[...
     assert await opened(plain, large) == noise(200_000)
     with pytest.raises(IntegrityError):
         await opened(plain, await sealed(converter("run-2"), SECRET))
+
+
+async def test_servers_note_of_a_cancellation_is_dropped(converter: Callable[..., DataConverter]) -> None:
+    """The server cancels an activity that has not started by itself, and says so in the clear."""
+    from temporalio.api.failure.v1 import Failure
+
+    failure = Failure(message="cancelled")
+    note = failure.canceled_failure_info.details.payloads.add()
+    note.metadata["encoding"], note.data = b"json/plain", b'"ACTIVITY_ID_NOT_STARTED"'
+    outer = Failure(message="activity")
+    outer.activity_failure_info.activity_id = "1"
+    outer.cause.CopyFrom(failure)
+    found = await converter("run-1").decode_failure(outer)
+    assert isinstance(found.__cause__, CancelledError)
+    assert found.__cause__.details == ()

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import BaseModel
 from pydantic_core import to_json
 from temporalio.api.common.v1 import Payload
+from temporalio.api.failure.v1 import Failure
 from temporalio.contrib.pydantic import PydanticPayloadConverter
-from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
+from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes, PayloadConverter
 from temporalio.exceptions import ApplicationError
 
 from interlock.run.payloads.codec import PlainCodec, RunCodec
@@ -55,6 +56,17 @@ class RunConverter(DataConverter):
         return [_unmarked(payload) if _MARK in payload.metadata else payload for payload in payloads]
 
 
+class FailureConverter(DefaultFailureConverterWithEncodedAttributes):
+    """Seals what failures say; takes no details of cancellations, which the server writes itself, and in the clear,
+    where an activity was cancelled before it started."""
+
+    def from_failure(self, failure: Failure, payload_converter: PayloadConverter) -> BaseException:
+        """See base class."""
+        if failure.HasField("canceled_failure_info"):
+            failure.canceled_failure_info.ClearField("details")
+        return super().from_failure(failure, payload_converter)
+
+
 def data_converter(settings: Settings) -> DataConverter:
     """The converter of a project; the settings say where keys and blobs are, and whether payloads are encrypted."""
     return converter_of(vault_of(settings), encrypted=settings.payload_encryption)
@@ -73,7 +85,7 @@ def converter_of(vault: Vault, *, encrypted: bool = True) -> DataConverter:
     return RunConverter(
         payload_converter_class=ValueConverter,
         payload_codec=codec,
-        failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
+        failure_converter_class=FailureConverter,
         external_storage=external_storage(vault),
     )
 
