@@ -21,6 +21,9 @@ from typing_extensions import TypedDict
 from interlock.definitions import AgentDefinition, agent
 from interlock.errors import ProjectError
 from interlock.graph import chat_model, governed_tools, mermaid, register, smoke
+from interlock.graph.beating import SILENCE
+from interlock.graph.conclude import OPTIONS as CONCLUDE
+from interlock.graph.turn import OPTIONS as TURN
 
 
 class State(TypedDict):
@@ -156,6 +159,14 @@ def test_authors_activity_options_stay() -> None:
     assert metadata is not None
     assert (metadata["execute_in"], metadata["start_to_close_timeout"].seconds) == ("activity", 7)
     assert metadata["retry_policy"] is policy
+
+
+def test_killed_worker_holds_no_node_up() -> None:
+    """Its node is begun again when nothing is heard of it, not when its whole time is over."""
+    metadata = register({"team": one()})["team"].nodes["work"].metadata
+    assert metadata is not None
+    for options in (metadata, TURN, CONCLUDE):
+        assert options["heartbeat_timeout"] == SILENCE < options["start_to_close_timeout"]
 
 
 def test_standard_loop_passes_its_trial() -> None:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from langchain_core.messages import AIMessage, BaseMessage
 from temporalio import activity, workflow
 
+from interlock.graph.beating import beating
 from interlock.graph.failures import explained
 from interlock.graph.messages import revive
 from interlock.graph.prepare import ACTIVITY
@@ -43,7 +44,8 @@ class Concluded(Closed):
 async def conclude(ending: Ending) -> Concluded:
     """Store what a graph ended with."""
     try:
-        return await asyncio.to_thread(store, services(), ending)
+        async with beating():
+            return await asyncio.to_thread(store, services(), ending)
     except Exception as error:
         raise explained(error, f"{ending.agent}: end") from error
 

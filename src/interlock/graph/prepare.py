@@ -23,6 +23,7 @@ from pydantic import JsonValue
 from temporalio.common import RetryPolicy
 
 from interlock.errors import InvalidInput
+from interlock.graph.beating import SILENCE
 from interlock.graph.context_type import ContextType
 from interlock.graph.edges import awaitable
 from interlock.graph.inner import InnerGraph, refusals
@@ -39,6 +40,7 @@ PLACE: Final = "__interlock_execute_in__"
 ACTIVITY: Final[dict[str, Any]] = {
     "execute_in": "activity",
     "start_to_close_timeout": timedelta(minutes=5),
+    "heartbeat_timeout": SILENCE,
     "retry_policy": RetryPolicy(
         initial_interval=timedelta(seconds=1),
         backoff_coefficient=2.0,

@@ -14,6 +14,7 @@ from temporalio import activity, workflow
 
 from interlock.digest import canonical
 from interlock.errors import InvalidInput
+from interlock.graph.beating import beating
 from interlock.graph.binding import Binding, bind
 from interlock.graph.failures import explained
 from interlock.graph.gate import Asking, CallResult, ModelReply
@@ -52,7 +53,8 @@ async def take_turn(turn: Turn) -> ModelReply:
     # A binding knows the model's calls only where they are recorded, which the workflow does of what this returns.
     with recording():
         try:
-            return await _taken(bind(services(), turn.agent, turn.manifest), turn)
+            async with beating():
+                return await _taken(bind(services(), turn.agent, turn.manifest), turn)
         except Exception as error:
             shown = explained(error, f"{turn.agent}.model")
             # What is tried again goes without its causes: with them Temporal cuts it, message and all.

@@ -10,10 +10,12 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from threading import Lock
+from time import monotonic
 from typing import Any, Final
 
 from temporalio import activity
 
+from interlock.graph.beating import BEAT_S
 from interlock.graph.messages import dump
 from interlock.types.closed import Closed
 
@@ -48,13 +50,18 @@ class Writer:
             self._written += len(line)
             self._tail = (self._tail + line)[-LARGEST:]
 
-    def news(self) -> Written | None:
-        """What has been written, unless it was told."""
+    def news(self) -> bool:
+        """Whether something was written since it was told."""
         with self._lock:
-            if self._told == self._written:
-                return None
+            return self._told != self._written
+
+    def told(self) -> tuple[Written, ...]:
+        """What has been written, for a heartbeat; nothing before the first of it."""
+        with self._lock:
             self._told = self._written
-            return Written(node=self._node, written=self._written, tail=self._tail)
+            if not self._written:
+                return ()
+            return (Written(node=self._node, written=self._written, tail=self._tail),)
 
 
 @asynccontextmanager
@@ -72,7 +79,10 @@ async def writing(node: str) -> AsyncIterator[Writer]:
 
 
 async def _tell(writer: Writer) -> None:
+    """A heartbeat that tells nothing takes back what the one before told, so each tells all."""
+    beat = monotonic()
     while True:
         await asyncio.sleep(EVERY_S)
-        if news := writer.news():
-            activity.heartbeat(news)
+        if writer.news() or monotonic() - beat >= BEAT_S:
+            beat = monotonic()
+            activity.heartbeat(*writer.told())

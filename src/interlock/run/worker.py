@@ -162,7 +162,7 @@ def graph_worker(client: Client, settings: Settings, content: Content | None = N
         activity_executor=ThreadPoolExecutor(64),
         max_concurrent_activities=64,
         # What a node writes leaves with its activity's heartbeats, which would otherwise leave twice a minute.
-        default_heartbeat_throttle_interval=timedelta(seconds=EVERY_S),
+        max_heartbeat_throttle_interval=timedelta(seconds=EVERY_S),
     )
 
 
