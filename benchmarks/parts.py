@@ -25,12 +25,13 @@ def temporal_server(folder: Path) -> Iterator[str]:
     command = [temporal_binary(), "server", "start-dev", "--ip", "127.0.0.1", "--port", str(port)]
     command += ["--db-filename", str(folder / "temporal.db"), "--log-level", "error", *TEMPORAL_OPTIONS]
     with (folder / "temporal.log").open("wb") as log, stopped(subprocess.Popen(command, stdout=log, stderr=log)):
-        for _ in range(300):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
+        address = f"127.0.0.1:{port}"
+        health = [temporal_binary(), "operator", "cluster", "health", "--address", address]
+        for _ in range(100):
+            if subprocess.run(health, capture_output=True).returncode == 0:
+                break
             time.sleep(0.1)
-        yield f"127.0.0.1:{port}"
+        yield address
 
 
 @contextmanager
