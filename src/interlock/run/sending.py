@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from pydantic import JsonValue
 from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.service import RPCError, RPCStatusCode
 
 from interlock.approval import SIGNAL_LIFE, SignalClaims, lifetime
 from interlock.run.signal_values import check_fits
@@ -46,8 +47,15 @@ async def send(handle: WorkflowHandle[Any, Any], signal: SignalInput) -> SignalO
         try:
             became: SignalOutput = await handle.execute_update("signal", signal, result_type=SignalOutput)
             return became
-        except WorkflowUpdateFailedError as error:
-            if not left or getattr(error.cause, "type", None) != "Unreachable":
+        except (WorkflowUpdateFailedError, RPCError) as error:
+            if not left or not _passes(error):
                 raise
             await asyncio.sleep(PAUSE_S)
     raise AssertionError("unreachable")
+
+
+def _passes(error: WorkflowUpdateFailedError | RPCError) -> bool:
+    """Whether the same signal may be taken in a moment: nothing of it was written."""
+    if isinstance(error, RPCError):  # a worker that has much to do failed the task before; it is tried again
+        return error.status == RPCStatusCode.FAILED_PRECONDITION
+    return getattr(error.cause, "type", None) == "Unreachable"
