@@ -91,6 +91,8 @@ CANNOT: list[tuple[Callable[[], Any], str]] = [
     (lambda: Command(update={"known": iter([])}), r"state\.update\.known: a list_iterator cannot pass"),
     (lambda: Command(goto=[Send("end", {"n": {1: object()}})]), r"state\.goto\[0\]\.end\.n\.1: a object cannot"),
     (lambda: Command(goto=[Send("end", {}, timeout=5)]), r"goto\[0\]: timeout of a Send is LangGraph's"),
+    (lambda: Command(goto="gone"), "it goes to 'gone', which is none of '__end__', 'end', 'wrong'"),
+    (lambda: Command(goto=[Send("gone", {})]), "it goes to 'gone', which is none of 'end', 'wrong'"),
     (lambda: "text", "it returned a str, which is no update of the state"),
 ]
 
@@ -128,6 +130,10 @@ def nowhere(state: State) -> str:
     return "nowhere"
 
 
+def sends(state: State) -> list[Send]:
+    return [Send("gone", {})]
+
+
 async def breaks(state: State) -> str:
     raise KeyError("no such word")
 
@@ -136,7 +142,14 @@ async def breaks(state: State) -> str:
 @pytest.mark.parametrize(
     ("edge", "ends", "reason"),
     [
-        (nowhere, ["a"], "team.c: conditional edge nowhere: it gave 'nowhere', which is none of its ends: 'a'"),
+        (nowhere, ["a"], "team.c: conditional edge nowhere: it goes to 'nowhere', which is none of 'a'"),
+        (
+            nowhere,
+            None,
+            "team.c: conditional edge nowhere: it goes to 'nowhere', which is none of "
+            "'__end__', 'a', 'b', 'c', 'd'",
+        ),
+        (sends, None, "team.c: conditional edge sends: it goes to 'gone', which is none of 'a', 'b', 'c', 'd'"),
         (breaks, None, "team.c: conditional edge breaks: KeyError: 'no such word'"),
     ],
 )

@@ -14,7 +14,7 @@ from langchain_core.runnables import RunnableLambda
 from langgraph._internal._fields import get_cached_annotated_keys
 from langgraph._internal._runnable import RunnableCallable
 from langgraph.channels.binop import BinaryOperatorAggregate
-from langgraph.graph import StateGraph
+from langgraph.graph import END, StateGraph
 from langgraph.graph._node import StateNodeSpec
 from langgraph.graph.message import add_messages
 from langgraph.graph.state import CompiledStateGraph
@@ -25,7 +25,7 @@ from temporalio.common import RetryPolicy
 from interlock.errors import InvalidInput
 from interlock.graph.beating import SILENCE
 from interlock.graph.context_type import ContextType
-from interlock.graph.edges import awaitable
+from interlock.graph.edges import awaitable, check_target
 from interlock.graph.inner import InnerGraph, refusals
 from interlock.graph.messages import Types
 from interlock.graph.node import GraphNode
@@ -73,7 +73,7 @@ def prepared(name: str, builder: Graph, context: ContextType | None = None) -> G
     ready.branches = defaultdict(dict)
     for source, branches in builder.branches.items():
         where = f"{name}.{source}"
-        ready.branches[source] = {key: awaitable(branch, where) for key, branch in branches.items()}
+        ready.branches[source] = {key: awaitable(branch, where, builder.nodes) for key, branch in branches.items()}
     return ready
 
 
@@ -137,6 +137,7 @@ def _shape(builder: Graph) -> Callable[[Any], Any]:
 
     def shape(update: Any) -> Any:
         if isinstance(update, Command):
+            _check_goto(update, builder)
             return replace(update, update=with_messages(update.update))
         if not (whole or isinstance(update, dict) or _is_update(update)):
             raise InvalidInput(
@@ -151,6 +152,13 @@ def _shape(builder: Graph) -> Callable[[Any], Any]:
         return update | {key: _as_messages(update[key]) for key in keys if key in update}
 
     return shape
+
+
+def _check_goto(command: Command[Any], builder: Graph) -> None:
+    goto: Any = command.goto
+    if command.graph is None:
+        for target in goto if isinstance(goto, (list, tuple)) else [goto]:
+            check_target(target, (*builder.nodes, END), builder.nodes)
 
 
 def _is_update(value: Any) -> bool:
