@@ -296,7 +296,9 @@ async def test_call_for_another_run(attack: Attack) -> None:
     """One workflow speaks for another run: Temporal's server says who scheduled the activity."""
     call = attack.start().propose("note", "x")
     attack.decide(call)
-    await attack.refused(call, "run: the event says", workflow_id=f"{attack.run}-impostor")
+    impostor = f"{attack.run}-impostor"
+    await attack.refused(call, "run: the event says", alarm=False, workflow_id=impostor)
+    assert attack.runtime.ledger.alarms(impostor)
 
 
 async def test_forged_tenant_in_call(attack: Attack) -> None:
