@@ -70,12 +70,12 @@ async def measure(setup: Setup, extent: Extent, folder: Path) -> dict[str, Any]:
         own = [[str(Path(bare.__file__)), role, address] for role in ("executor", "graph")]
         bare_pids = [one.pid for one in stack.enter_context(workers(*own))]
         (plain,) = stack.enter_context(workers([str(Path(durable_plugin.__file__)), address]))
-        plugin = Plugin(bench.temporal, [setup.server, plain.pid])
+        plugin = Plugin(bench.plain, [setup.server, plain.pid])
         with setup.worker("graph") as graph:
             await bench.governed(STEPS)
             ways: list[Way] = [
                 Governed(bench, [setup.server, executor, graph]),
-                Bare(bench.temporal, await _shape(bench), [setup.server, *bare_pids]),
+                Bare(bench.plain, await _shape(bench), [setup.server, *bare_pids]),
                 plugin,
                 *others,
             ]
@@ -150,7 +150,7 @@ async def _history(bench: Bench, count: int) -> dict[str, float]:
 
 async def _plugin_history(plugin: Plugin, bench: Bench, count: int) -> dict[str, float]:
     await plugin.run(count, 1)
-    history = await bench.temporal.get_workflow_handle(plugin.last).fetch_history()
+    history = await bench.plain.get_workflow_handle(plugin.last).fetch_history()
     size = sum(event.ByteSize() for event in history.events)
     return {"calls": count, "bytes": size, "bytes a step": round(size / count)}
 

@@ -17,7 +17,7 @@ import bare
 import durable_peers
 import durable_plugin
 import psutil
-from overhead import Bench, write_project
+from overhead import Bench, plain_client, write_project
 from parts import temporal_server, workers
 from temporalio.client import Client
 
@@ -186,7 +186,7 @@ class Setup:
         """Starts runs."""
         client, blobs = await connect(self.settings), open_blobs(self.settings)
         runs = RunClient(client, self.settings, blobs, load_signer(self.settings.keys_folder, "api"))
-        return Bench(client, runs, compiled(self.settings, blobs))
+        return Bench(client, await plain_client(self.settings), runs, compiled(self.settings, blobs))
 
 
 @contextmanager

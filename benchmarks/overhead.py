@@ -31,6 +31,7 @@ import bare
 from parts import environment, temporal_server, workers
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
 
 from interlock.audit import make_data_keys, open_blobs
 from interlock.definitions import Manifest
@@ -80,6 +81,8 @@ class Bench:
     """Both sides, running."""
 
     temporal: Client
+    plain: Client
+    """Speaks to workers that are not Interlock's, whose payloads are not encrypted."""
     runs: RunClient
     manifest: Manifest
     last: str = ""
@@ -107,7 +110,7 @@ class Bench:
         name = f"bare-{time.time_ns()}"
         await asyncio.gather(
             *(
-                self.temporal.execute_workflow(kind.__name__, shape, id=f"{name}-{n}", task_queue=bare.GRAPH)
+                self.plain.execute_workflow(kind.__name__, shape, id=f"{name}-{n}", task_queue=bare.GRAPH)
                 for n in range(concurrent)
             )
         )
@@ -125,6 +128,11 @@ class Bench:
         return types + Counter({f"queue {name}": n for name, n in queues.items()}), sum(
             event.ByteSize() for event in history.events
         )
+
+
+async def plain_client(settings: Settings) -> Client:
+    """A client as Temporal comes, with pydantic's JSON."""
+    return await Client.connect(settings.temporal_address, data_converter=pydantic_data_converter)
 
 
 @contextmanager
@@ -161,7 +169,7 @@ async def measure(settings: Settings, lengths: list[int], rounds: int, crowd: in
     client = await connect(settings)
     blobs = open_blobs(settings)
     runs = RunClient(client, settings, blobs, load_signer(settings.keys_folder, "api"))
-    both = Bench(client, runs, compiled(settings, blobs))
+    both = Bench(client, await plain_client(settings), runs, compiled(settings, blobs))
     await both.governed(10)
     shape = await _shape(both)
     for kind in (bare.Bare, bare.BareUnsandboxed):
