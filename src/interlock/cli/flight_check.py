@@ -89,8 +89,7 @@ async def _checked(
 
 def _tell(found: FlightCheck) -> None:
     for one in found.findings:
-        about = f" {one.about}" if one.about != one.run else ""
-        say.line(f"{one.kind}: run {one.run}{about}: {one.message}", style="red")
+        say.line(f"{one.kind}: {one.about}: {one.message}", style="red")
     say.line(
         f"{found.open_runs} open runs and {found.stored} stored histories replayed, {found.requests} open requests "
         f"and {found.approvals} unused approvals decided again: {len(found.findings)} findings",
