@@ -19,7 +19,8 @@ from interlock.events import CallFinished, CallProposed
 from interlock.policy import load_bundle
 from interlock.project import take_snapshot
 from interlock.run.discovery import ask, changes, kept_lock, server_of
-from interlock.run.replay import fetch_history, replay
+from interlock.run.histories import fetch_history
+from interlock.run.replay import replay
 from interlock.sandbox import build_image
 from interlock.settings import Settings
 

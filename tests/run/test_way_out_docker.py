@@ -17,7 +17,8 @@ from support.scenario import Tool, call, playbook, project
 
 from interlock.events import CallFinished, CallRefused, EgressRequested
 from interlock.run.live import LiveOutput, live_run
-from interlock.run.replay import fetch_history, replay
+from interlock.run.histories import fetch_history
+from interlock.run.replay import replay
 from interlock.sandbox import build_image
 
 pytestmark = [pytest.mark.docker, pytest.mark.temporal]
