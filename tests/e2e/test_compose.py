@@ -25,11 +25,16 @@ STATEMENTS: dict[str, list[tuple[str, ...]]] = {
         ("blobs", READS["blobs"]),
         ("blobs", "UPDATE blobs SET data = ''"),
         ("blobs", "DELETE FROM blobs"),
+        ("blobs", "UPDATE run_keys SET wrapped = ''"),
+        ("blobs", "DELETE FROM run_blobs"),
         ("blobs", "SELECT 1", "interlock_ledger"),
     ],
     "executor": [
         ("ledger", "INSERT INTO remembered VALUES ('manifest', 'sha256:00', '2026-01-01T00:00:00.000000Z')"),
         ("blobs", READS["blobs"]),
+        ("blobs", "DELETE FROM run_blobs WHERE run = 'erased'"),
+        ("blobs", "UPDATE run_keys SET wrapped_by = '' WHERE run = 'erased'"),
+        ("blobs", "DELETE FROM run_keys"),
         *(("ledger", statement) for statement in UNMAKING),
     ],
     "client": [
@@ -72,17 +77,17 @@ def test_migration_may_be_repeated(compose: Compose) -> None:
 
 
 def test_executor_adds_and_cannot_unmake(found: dict[str, Any]) -> None:
-    added, read, *unmade = found["executor"]["sql"]
-    assert (added, read) == ("done", "done")
+    added, read, erased, wrapped, *unmade = found["executor"]["sql"]
+    assert (added, read, erased, wrapped) == ("done",) * 4
     assert all("permission denied" in said or "must be owner" in said for said in unmade), unmade
-    assert len(unmade) == len(UNMAKING)
+    assert len(unmade) == 1 + len(UNMAKING)
 
 
 def test_graph_worker_only_adds_blobs(found: dict[str, Any]) -> None:
-    read, updated, deleted, ledger = found["graph-worker"]["sql"]
+    read, *changed, ledger = found["graph-worker"]["sql"]
     assert read == "done"
-    assert "permission denied" in updated
-    assert "permission denied" in deleted
+    assert len(changed) == 4
+    assert all("permission denied" in said for said in changed)
     assert "permission denied for database" in ledger
 
 

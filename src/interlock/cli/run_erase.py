@@ -13,6 +13,7 @@ from interlock.cli.session import acting, bundle_of, opened, settings
 from interlock.errors import Conflict, InvalidInput
 
 if TYPE_CHECKING:
+    from interlock.audit import Ledger
     from interlock.run.erase_workflow import EraseOutput
 
 Reason = Annotated[str, typer.Option(help="Why; it is recorded for good.")]
@@ -31,7 +32,7 @@ def erase(run: Run, reason: Reason = "", as_user: AsUser = "", as_json: AsJson =
     by = person_of(bundle_of(own), own.tenant, as_user)
     with opened(own) as (ledger, _):
         run = run_of(ledger, run)
-        row = ledger.run(run)
+        row, others = ledger.run(run), _related(ledger, run)
     if not row.ended:
         raise Conflict(f"run {run!r} has not ended ({row.status})", next_step=f"interlock run cancel {run}")
 
@@ -42,9 +43,18 @@ def erase(run: Run, reason: Reason = "", as_user: AsUser = "", as_json: AsJson =
     with say.working("erasing", quiet=as_json):
         done = asyncio.run(ask())
     if as_json:
-        say.document(done.model_dump(mode="json"))
-    else:
-        say.line(f"run {run} is erased: its content cannot be read any more, its record stays and verifies")
+        say.document({**done.model_dump(mode="json"), "related": others})
+        return
+    say.line(f"run {run} is erased: its content cannot be read any more, its record stays and verifies")
+    for other in others:
+        say.note(f"run {other} has content that passed between the two: interlock run erase {other}")
+
+
+def _related(ledger: Ledger, run: str) -> list[str]:
+    """Runs that handed this one its work, or that it handed work to, and that are not erased."""
+    origin = ledger.origin(run)
+    found = [row.child for row in ledger.hand_offs(run)] + ([origin.run] if origin else [])
+    return [other for other in dict.fromkeys(found) if ledger.erasure(other) is None]
 
 
 def add_to(app: typer.Typer) -> None:
