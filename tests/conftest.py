@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-# Its plugin would import it at the very end. What a run that was left open had on its stack may be collected then, and
-# Python 3.11 fails to compile what is imported meanwhile (cpython#106905).
+# Its plugin would import it at the very end. What a run that was left open had on its stack may be collected then,
+# and Python 3.11 fails to compile what is imported meanwhile (cpython#106905).
 import hypothesis  # noqa: F401
 import pytest
 from support.schedule import ByFile, processes, rank

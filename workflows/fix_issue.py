@@ -3,7 +3,7 @@
 from pydantic import BaseModel, Field
 
 from interlock.graph import AgentOutcome
-from interlock.run.workflow import Workflow, workflow
+from interlock.workflow import Workflow, workflow
 
 
 class FixIssue(BaseModel, extra="forbid"):

@@ -2,6 +2,7 @@
 imports inside its sandbox too and which therefore stays light."""
 
 from interlock.graph import AgentOutcome
-from interlock.run.workflow import Workflow, workflow
+from interlock.run.marking import workflow
+from interlock.run.workflow import Workflow
 
 __all__ = ["AgentOutcome", "Workflow", "workflow"]

@@ -92,7 +92,7 @@ COMPOSED: Final = '''
 """Every step that a workflow may take."""
 
 from interlock.graph import AgentOutcome
-from interlock.run.workflow import Workflow, workflow
+from interlock.workflow import Workflow, workflow
 
 
 @workflow("composed", agents=["noter", "sender", "saver"], signals={"go": None})

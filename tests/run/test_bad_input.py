@@ -44,7 +44,7 @@ AGENTS: dict[str, Any] = {
 LIMITS = {"stepper": "max_steps=3", "spender": "max_tokens=5", "free": 'model="openai:m"'}
 WORKFLOW = '''"""A workflow of the tests."""
 
-from interlock.run.workflow import Workflow, workflow
+from interlock.workflow import Workflow, workflow
 
 
 @workflow("{name}", agents=["noter"])

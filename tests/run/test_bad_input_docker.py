@@ -12,8 +12,8 @@ from support.runtime import Runtime, eventually, running, settings_for
 from support.scenario import Tool, allow, call, playbook, project
 
 from interlock.events import CallFinished
-from interlock.run.receipt import Receipt
 from interlock.run.histories import fetch_history
+from interlock.run.receipt import Receipt
 from interlock.run.replay import replay
 from interlock.sandbox import DockerDriver, build_image
 from interlock.sandbox.claiming import container_name

@@ -49,7 +49,7 @@ WORKFLOWS = {
     "beside": '''
 import asyncio
 
-from interlock.run.workflow import Workflow, workflow
+from interlock.workflow import Workflow, workflow
 
 
 @workflow("beside", agents=["noter", "sender"])
@@ -60,7 +60,7 @@ class Beside(Workflow):
         await asyncio.gather(self.agent("noter", "a"), self.agent("sender", "b"))
 ''',
     "crowd": '''
-from interlock.run.workflow import Workflow, workflow
+from interlock.workflow import Workflow, workflow
 
 
 @workflow("crowd", agents=["noter", "asker"])
@@ -71,7 +71,7 @@ class Crowd(Workflow):
         await self.all(self.agent("noter", "a"), self.agent("asker", "b"))
 ''',
     "after": '''
-from interlock.run.workflow import Workflow, workflow
+from interlock.workflow import Workflow, workflow
 
 
 @workflow("after", agents=["noter"])

@@ -26,7 +26,7 @@ TOOLS = {
 RULES: list[Any] = [allow("note"), ask("send", "pairs"), ASKS]
 AGENTS = {"sender": playbook(call("note", text="a"), call("send", text="hello"))}
 WORKFLOW = '''
-from interlock.run.workflow import Workflow, workflow
+from interlock.workflow import Workflow, workflow
 
 
 @workflow("twice", agents=["sender"])

@@ -33,7 +33,7 @@ LIFE = timedelta(hours=1)
 SENDS = '[{"say": "one", "calls": [{"tool": "send", "arguments": {"text": "hello"}}]}, {"say": "done"}]'
 ASKER = '''"""Asks a person."""
 
-from interlock.run.workflow import Workflow, workflow
+from interlock.workflow import Workflow, workflow
 
 
 @workflow("asker", agents=["tester"])

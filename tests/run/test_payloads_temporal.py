@@ -36,7 +36,7 @@ pytestmark = pytest.mark.temporal
 PARTS = ("task", "argument", "question", "answer", "error", "printed", "signal")
 WORKFLOW = '''"""A workflow of the tests."""
 
-from interlock.run.workflow import Workflow, workflow
+from interlock.workflow import Workflow, workflow
 
 
 @workflow("teller", agents=["noter"])

@@ -16,8 +16,8 @@ from support.runtime import Runtime, eventually, running, settings_for
 from support.scenario import Tool, call, playbook, project
 
 from interlock.events import CallFinished, CallRefused, EgressRequested
-from interlock.run.live import LiveOutput, live_run
 from interlock.run.histories import fetch_history
+from interlock.run.live import LiveOutput, live_run
 from interlock.run.replay import replay
 from interlock.sandbox import build_image
 

@@ -119,5 +119,10 @@ def _call(
         condition_errors=decision.condition_errors,
     )
     if output is not None and decision.verdict != "deny":
-        finished = {"status": "ok", "output": blobs.put(canonical(output)), "workspace": "", "receipt": blobs.put(b"receipt")}
+        finished = {
+            "status": "ok",
+            "output": blobs.put(canonical(output)),
+            "workspace": "",
+            "receipt": blobs.put(b"receipt"),
+        }
         chain.add(CallFinished, call_id=call_id, call_digest=digest, **finished)

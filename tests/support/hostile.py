@@ -88,7 +88,7 @@ HELPER = 'from interlock import agent\n\nhelper = agent("helper", prompt="Test."
 
 
 def hostile_project(root: Path) -> Path:
-    """Agents `tester` (every tool; hands work on to `helper`), `helper` (`note`, `send`) and `reader` (only `note`);
+    """Agents `tester` (every tool; hands work on to `helper`), `helper` (`note`, `send`), `reader` (only `note`);
     people who approve, sign in pairs, and settle."""
     small_project(root, [{"say": "done"}])
     (root / "tools" / "sign.py").write_text(SIGN)

@@ -16,8 +16,8 @@ from interlock.types.closed import Closed
 from interlock.types.names import Digest, Name, OptionalDigest, ToolName
 
 RESERVED_LABELS: Final = frozenset({"requester", "model", "approver", "sender"})
-"""Labels that only the engine gives: a value of the run's input, of no known origin, from an approver, from a signal
-of somebody else than the requester."""
+"""Labels that only the engine gives: a value of the run's input, of no known origin, from an approver, from a
+signal of somebody else than the requester."""
 
 
 ToolKind = Literal["python", "command", "shell", "mcp", "http", "output"]

@@ -27,6 +27,7 @@ from interlock.policy import PolicySource
 from interlock.policy.reports import reporter, reports_folder
 from interlock.policy.signature import signed_only
 from interlock.project import load_agents, load_workflows, mount
+from interlock.run.agent_run import AgentRun
 from interlock.run.authority import trust
 from interlock.run.build import build_id, deployment
 from interlock.run.deciding import Deciding
@@ -37,7 +38,6 @@ from interlock.run.payloads import data_converter
 from interlock.run.proof import recorded_sources
 from interlock.run.scheduled import Scheduled
 from interlock.run.shadow import Shadow
-from interlock.run.workflow import AgentRun
 from interlock.sandbox import Driver, make_driver
 from interlock.settings import Settings
 from interlock.signing import load_signer, load_verifier
