@@ -365,6 +365,21 @@ async def test_node_that_calls_otherwise_when_run_again_fails() -> None:
     assert sum(record.done.values()) == 1
 
 
+async def test_graph_that_lost_a_node_does_not_go_on() -> None:
+    """LangGraph would pass over the node that was to run, and the agent would have completed."""
+
+    def first(state: Words) -> dict[str, Any]:
+        return {"words": ["first"]}
+
+    def end(state: Words) -> dict[str, Any]:
+        return {"result": "end"}
+
+    before = graph_of(Words, (START, "first"), ("first", "end"), first=first, end=end)
+    after = graph_of(Words, (START, "first"), ("first", "last"), first=first, last=end)
+    with pytest.raises(InvalidInput, match=r"the graph of agent 'team' has lost nodes since it began: team\.end"):
+        await run_cut(before, lambda run, here: run == 2, afterwards=after)
+
+
 async def test_state_makes_no_foreign_type() -> None:
     """Whoever can write a run's carried state cannot have a worker make any object of any class."""
     serde = StateSerde(types_in(register({"team": questions()})["team"]))

@@ -107,6 +107,7 @@ async def run_cut(
     turns: Sequence[tuple[str, list[str]]] = (),
     answers: dict[str, Any] | None = None,
     task: JsonValue = "go",
+    afterwards: AgentDefinition | None = None,
 ) -> tuple[AgentOutcome, Record, str]:
     """Drive the agent's graph to its end, in as many executions as it takes; also the text of its result.
 
@@ -116,6 +117,7 @@ async def run_cut(
         turns: of the scripted model: what it says, and the tools that it calls.
         answers: of people, by question; `QUESTION again` where the first did not fit.
         task: the graph's input.
+        afterwards: what the agent is from the second execution on.
     """
     record, blobs = Record(answers or {}), ScratchBlobs()
     model = ScriptedModel(
@@ -134,6 +136,7 @@ async def run_cut(
             record.executions += 1
             # As a new worker's process has it: compiled anew, from the same code.
             builder, gate = register({agent.name: agent})[agent.name], CutGate(record, drains)
+            agent = afterwards or agent
             try:
                 outcome = await drive(builder, work, gate, state=state, conclude=conclude)
                 return outcome, record, blobs.get(outcome.result).decode() if outcome.result else ""

@@ -7,10 +7,11 @@ from typing import Any, Final, Literal
 from pydantic import JsonValue
 from temporalio.exceptions import ApplicationError
 
+from interlock.errors import InvalidInput
 from interlock.graph.gate import CallResult, Gate, ProposedCall
 from interlock.graph.messages import Types, dump, revive
 from interlock.graph.plain import from_plain, to_plain
-from interlock.graph.prepare import Graph, types_in
+from interlock.graph.prepare import Graph, nodes_in, types_in
 from interlock.graph.progress import Answered, Progress
 from interlock.graph.questions import Question
 from interlock.graph.saver import StateSaver, StateSerde
@@ -51,13 +52,16 @@ class Carried(Closed):
     answered: dict[str, CarriedAnswers]
     stopped: list[str]
     given: dict[str, Any]
+    nodes: list[str]
+    """Of the graph, and of those in it."""
     graph: dict[str, Any]
     """What LangGraph kept, by namespace."""
 
 
-def pack(progress: Progress, saver: StateSaver, thread: str) -> JsonValue:
+def pack(progress: Progress, saver: StateSaver, builder: Graph, thread: str) -> JsonValue:
     """Where the graph stopped, as canonical JSON."""
     carried = Carried(
+        nodes=nodes_in(builder),
         head=progress.head,
         steps=progress.steps,
         failures=[(place, words_of(error)) for place, error in progress.failures],
@@ -75,8 +79,17 @@ def pack(progress: Progress, saver: StateSaver, thread: str) -> JsonValue:
 
 
 def unpack(state: JsonValue, builder: Graph, task: AgentTask, gate: Gate) -> tuple[Progress, StateSaver]:
-    """What `pack` was given, for another execution."""
+    """What `pack` was given, for another execution.
+
+    Raises:
+        InvalidInput: the graph lacks nodes that it had; LangGraph would pass over them, and end early.
+    """
     carried, types = Carried.model_validate(from_plain(state)), types_in(builder)
+    if gone := sorted(set(carried.nodes) - set(nodes_in(builder))):
+        raise InvalidInput(
+            f"the graph of agent {task.agent!r} has lost nodes since it began: {', '.join(gone)}",
+            next_step="let runs that began with them end on workers that have them",
+        )
     progress = Progress(
         task.agent,
         gate,

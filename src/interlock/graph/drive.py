@@ -100,7 +100,7 @@ async def _run(
     while True:
         await compiled.ainvoke(value, config, context=context, durability="exit")
         if progress.stopped:
-            raise Stopped(pack(progress, saver, task.run))
+            raise Stopped(pack(progress, saver, builder, task.run))
         if progress.failure:
             raise progress.failure
         if not progress.questions:
@@ -108,7 +108,7 @@ async def _run(
         try:
             await _ask(progress)
         except Drained as stop:
-            raise Stopped(pack(progress, saver, task.run)) from stop
+            raise Stopped(pack(progress, saver, builder, task.run)) from stop
         value = None
 
 

@@ -83,6 +83,12 @@ def types_in(ready: Graph) -> Types:
     return {key: kind for work in _works(ready).values() for key, kind in work.types.items()}
 
 
+def nodes_in(ready: Graph) -> list[str]:
+    """The nodes of a prepared graph and of those in it, as `AGENT.NODE`."""
+    graphs = [ready, *(inner for _, inner in inner_graphs("", ready))]
+    return sorted(work.where for graph in graphs for work in _works(graph).values())
+
+
 def context_in(ready: Graph, context: JsonValue) -> Any:
     """What nodes and edges of a prepared graph read as `runtime.context`, where they run in the workflow."""
     kind = next((work.context for work in _works(ready).values()), None)
