@@ -27,13 +27,13 @@ _STORED: Final = select(events.c.seq, events.c.body).where(
     events.c.run == bindparam("wanted"), events.c.seq.between(bindparam("first"), bindparam("last"))
 )
 _RUN: Final = select(runs).where(runs.c.run == bindparam("wanted"))
+_OPEN: Final = or_(approvals.c.state == "pending", approvals.c.state == "approved")
 _APPROVALS: Final = select(approvals).where(
     approvals.c.run == bindparam("wanted"),
-    or_(
-        approvals.c.state.in_(("pending", "approved")),
-        approvals.c.request_id.in_(bindparam("named", expanding=True)),
-    ),
+    or_(_OPEN, approvals.c.request_id.in_(bindparam("named", expanding=True))),
 )
+_OPEN_APPROVALS: Final = select(approvals).where(approvals.c.run == bindparam("wanted"), _OPEN)
+"""The same where none is named, as at the end of each call: a list of values is written out anew each time."""
 _INSERT: Final = insert(events)
 _UPDATE_RUN: Final = update(runs).where(runs.c.run == bindparam("wanted"))
 
@@ -146,7 +146,10 @@ def _open_approvals(connection: Connection, run: str, new: Sequence[Event]) -> d
     if not touching:
         return {}
     named = {request_id for event in touching if (request_id := getattr(event, "request_id", ""))}
-    rows = connection.execute(_APPROVALS, {"wanted": run, "named": sorted(named)})
+    if named:
+        rows = connection.execute(_APPROVALS, {"wanted": run, "named": sorted(named)})
+    else:
+        rows = connection.execute(_OPEN_APPROVALS, {"wanted": run})
     return {row.request_id: approval_row(row._asdict()) for row in rows}
 
 

@@ -115,6 +115,12 @@ class SqlBlobs:
         # Its key is looked at again and again, so that an erasure in another process ends this too.
         return None if data is None or self.keys.existing(run) is None else data
 
+    def remembered(self, digest: Digest) -> bytes | None:
+        """A blob of all runs from memory; None where it is not there."""
+        with self._cache_lock:
+            data: bytes | None = self._cache.get(digest)
+        return data
+
     def keep(self, run: str, digest: Digest, data: bytes) -> None:
         """Remember a blob of a run for a while."""
         if len(data) <= _CACHED_BYTES:
@@ -142,8 +148,7 @@ class SqlBlobs:
             IntegrityError: absent, or altered.
             LedgerUnavailable: the store cannot be read.
         """
-        with self._cache_lock:
-            cached: bytes | None = self._cache.get(digest)
+        cached = self.remembered(digest)
         return self.get_stored(digest) if cached is None else cached
 
     def get_stored(self, digest: Digest) -> bytes:

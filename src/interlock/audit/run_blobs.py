@@ -74,6 +74,7 @@ class RunBlobs:
             new = connection.execute(_PUT[self._store.store.sqlite], row).rowcount > 0
         if not new:
             self._mend(digest, sealed)
+        self._store.keep(self.run, digest, data)
         return digest
 
     def get(self, digest: Digest) -> bytes:
@@ -85,6 +86,8 @@ class RunBlobs:
             LedgerUnavailable, Unreachable: the store cannot be read, or the key not had.
         """
         cached = self._store.kept(self.run, digest)
+        if cached is None:  # a digest says what it names, whoever keeps it
+            cached = self._store.remembered(digest)
         return self.get_stored(digest) if cached is None else cached
 
     def get_stored(self, digest: Digest) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel
@@ -10,7 +11,12 @@ from pydantic_core import to_json
 from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
 from temporalio.contrib.pydantic import PydanticPayloadConverter
-from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes, PayloadConverter
+from temporalio.converter import (
+    DataConverter,
+    DefaultFailureConverterWithEncodedAttributes,
+    EncodingPayloadConverter,
+    PayloadConverter,
+)
 from temporalio.exceptions import ApplicationError
 
 from interlock.run.payloads.codec import PlainCodec, RunCodec
@@ -25,13 +31,19 @@ if TYPE_CHECKING:
 _MARK: Final = "__temporal_external_storage_reference"
 
 
+@cache
+def _shared() -> dict[bytes, EncodingPayloadConverter]:
+    whole = PydanticPayloadConverter()
+    whole._set_converters(*whole.converters.values(), RefusedPayloads())
+    return dict(whole.converters)
+
+
 class ValueConverter(PydanticPayloadConverter):
     """Pydantic's JSON; says what is too large, and why a refused payload was refused."""
 
     def __init__(self) -> None:
-        """Temporal makes one for each workflow."""
-        super().__init__()
-        self._set_converters(*self.converters.values(), RefusedPayloads())
+        """Temporal makes one for each payload; all share what remembers the types that were read before."""
+        self.converters = _shared()
 
     def to_payloads(self, values: Sequence[Any]) -> list[Payload]:
         """See base class.
