@@ -1,9 +1,9 @@
 """Where the values of a call's arguments came from: by identity, and by parts of text.
 
 A value is looked for in what the requester said, in the outputs of the run's earlier calls, in what approvers
-wrote, and in what others sent as signals. A person's own word counts before an output that repeats it. What is found
-nowhere is the model's: a value that a model translated, encoded or computed has no origin that this could find, and is
-labelled `model`.
+wrote, and in what others sent as signals. A person's own word counts before an output that repeats it. What is
+found nowhere is the model's: a value that a model translated, encoded or computed has no origin that this could
+find, and is labelled `model`.
 """
 
 from __future__ import annotations

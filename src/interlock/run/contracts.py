@@ -122,7 +122,7 @@ class RunSoFar(Closed):
     inherited: tuple[Name, ...] = ()
     """Labels of the data that this agent had seen."""
     earlier: OptionalDigest = ""
-    """Blob of the calls before `calls`: a chunk, which names the one before it. Only a workflow leaves calls out."""
+    """Blob of the calls before `calls`: a chunk, which names the one before it. Only workflows leave calls out."""
     signals: tuple[SignalSoFar, ...] = ()
     """What people sent since."""
     calls: tuple[CallSoFar, ...] = ()
