@@ -9,27 +9,23 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
-from langchain_core.messages import convert_to_messages
 from langchain_core.runnables import RunnableLambda
-from langgraph._internal._fields import get_cached_annotated_keys
 from langgraph._internal._runnable import RunnableCallable
-from langgraph.channels.binop import BinaryOperatorAggregate
-from langgraph.graph import END, StateGraph
+from langgraph.graph import StateGraph
 from langgraph.graph._node import StateNodeSpec
-from langgraph.graph.message import add_messages
 from langgraph.graph.state import CompiledStateGraph
-from langgraph.types import Command
 from pydantic import JsonValue
 from temporalio.common import RetryPolicy
 
 from interlock.errors import InvalidInput
 from interlock.graph.beating import SILENCE
 from interlock.graph.context_type import ContextType
-from interlock.graph.edges import awaitable, check_target
+from interlock.graph.edges import awaitable
 from interlock.graph.inner import InnerGraph, refusals
 from interlock.graph.messages import Types
 from interlock.graph.node import GraphNode
 from interlock.graph.runtime import STORE, asks_for_store
+from interlock.graph.shape import shape_of
 from interlock.graph.types_of import types_of
 from interlock.graph.work import Place, Work
 
@@ -67,7 +63,7 @@ def prepared(name: str, builder: Graph, context: ContextType | None = None) -> G
     if reasons:
         raise InvalidInput("\n".join(reasons))
     ready = copy.copy(builder)
-    types, shape = types_of(builder), _shape(builder)
+    types, shape = types_of(builder), shape_of(builder)
     ready.compiled = False
     ready.nodes = {key: _node(f"{name}.{key}", spec, types, shape, context) for key, spec in builder.nodes.items()}
     ready.branches = defaultdict(dict)
@@ -132,55 +128,6 @@ def _own_place(runnable: Any) -> Place:
     function = getattr(runnable, "func", None) or getattr(runnable, "afunc", None)
     found: Place = getattr(function, PLACE, "activity")
     return found
-
-
-def _shape(builder: Graph) -> Callable[[Any], Any]:
-    """Updates of `add_messages` keys as message objects: LangGraph would give them random ids in the workflow.
-    What is no update is refused here: where LangGraph does, it cancels the node's siblings in any order."""
-    keys = [key for key, channel in builder.channels.items() if _adds_messages(channel)]
-
-    whole = "__root__" in builder.channels
-
-    def shape(update: Any) -> Any:
-        if isinstance(update, Command):
-            _check_goto(update, builder)
-            return replace(update, update=with_messages(update.update))
-        if not (whole or isinstance(update, dict) or _is_update(update)):
-            raise InvalidInput(
-                f"it returned a {type(update).__name__}, which is no update of the state",
-                next_step="return an object with the state's keys, a Command, or None",
-            )
-        return with_messages(update)
-
-    def with_messages(update: Any) -> Any:
-        if not isinstance(update, dict):
-            return update
-        return update | {key: _as_messages(update[key]) for key in keys if key in update}
-
-    return shape
-
-
-def _check_goto(command: Command[Any], builder: Graph) -> None:
-    goto: Any = command.goto
-    if command.graph is None:
-        for target in goto if isinstance(goto, (list, tuple)) else [goto]:
-            check_target(target, (*builder.nodes, END), builder.nodes)
-
-
-def _is_update(value: Any) -> bool:
-    if isinstance(value, (list, tuple)):
-        return any(isinstance(item, Command) for item in value)
-    return value is None or bool(get_cached_annotated_keys(type(value)))
-
-
-def _adds_messages(channel: Any) -> bool:
-    return isinstance(channel, BinaryOperatorAggregate) and channel.operator is add_messages
-
-
-def _as_messages(value: Any) -> Any:
-    if isinstance(value, list):
-        return convert_to_messages(value)
-    return convert_to_messages([value])[0] if isinstance(value, (str, tuple, dict)) else value
 
 
 def _reasons(name: str, builder: Graph) -> Iterator[str]:
