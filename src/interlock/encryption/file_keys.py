@@ -92,10 +92,11 @@ class FileKeys:
 
 
 def _load(folder: Path) -> LocalKeys:
+    # First, since a key is there before it is named: one that is made meanwhile is then among those found.
+    named = (folder / CURRENT).read_text("utf-8").strip() if (folder / CURRENT).exists() else ""
     versions = {version: _key(folder / f"{version}.key") for version in _versions(folder)}
     if not versions:
         raise Unreachable(f"data keys: {folder} has none", next_step=MAKE)
-    named = (folder / CURRENT).read_text("utf-8").strip()
     if not named.isdecimal() or int(named) not in versions:
         known = ", ".join(map(str, sorted(versions)))
         raise InvalidInput(f"{folder / CURRENT}: names version {named[:20]!r}; there are {known}")
