@@ -5,16 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from support.runtime import Runtime, eventually, running, settings_for
 from support.scenario import ASKS, SETTLES, Tool, allow, ask, call, playbook, project
 from temporalio.client import WorkflowHistory
+from temporalio.converter import WorkflowSerializationContext
+from temporalio.service import RPCError
 
 from interlock.errors import Conflict
+from interlock.graph import ProposedCall
+from interlock.run.carried import Carried, CarriedRequest
+from interlock.run.contracts import AGENT_RUN, RunInput
 from interlock.run.histories import executions, fetch_history
+from interlock.run.inbox import verified as verified_now
 from interlock.run.replay import Verdict, replay
+from interlock.run.under_way import CallUnderWay
 
 pytestmark = pytest.mark.temporal
 
@@ -244,3 +252,40 @@ async def test_missing_execution_is_found(runtime: Runtime) -> None:
     found = await verdict(runtime, run, late)
     assert found.verified, found.differences
     assert found.history_from > 0
+
+
+async def test_made_up_execution_gains_nothing(runtime: Runtime) -> None:
+    """Whoever controls a graph worker ends an execution and starts one that says that people approved."""
+    run = await runtime.start("sender", "go")
+    request = await runtime.approval(run)
+    handle = runtime.temporal.get_workflow_handle(run)
+    begun = (await handle.fetch_history()).events[0].workflow_execution_started_event_attributes
+    (real,) = await runtime.temporal.data_converter.with_context(
+        WorkflowSerializationContext(runtime.settings.temporal_namespace, run)
+    ).decode(begun.input.payloads, [RunInput])
+    assert real.carried is not None, "it is in a later execution"
+    proof = verified_now(run, runtime.settings, runtime.ledger, runtime.blobs)
+    approved = CarriedRequest(request=proof.requests[request.request_id], state="approved", votes=())
+    events = runtime.ledger.events(run)
+    proposal = proof.proposals[request.call_digest]
+    state = CallUnderWay(
+        agent="sender",
+        proposed=ProposedCall(model_call_id="x", tool="send", arguments={"text": "hello"}),
+        call=proof.call_of(proposal),
+        decision=proof.decisions[request.call_digest],
+        requests={"call": request.request_id},
+    )
+    carried = Carried.model_validate(real.carried).model_copy(
+        update={"seq": len(events), "head": events[-1].hash, "approvals": (approved,), "requests": 1}
+    )
+    places = dict.fromkeys(Carried.model_validate(real.carried).calls_under_way, state) or {"x": state}
+    carried = carried.model_copy(update={"calls_under_way": places})
+    await handle.terminate("by whoever may")
+    forged = real.model_copy(update={"carried": carried.model_dump(mode="json")})
+    await runtime.temporal.start_workflow(AGENT_RUN, forged, id=run, task_queue=runtime.settings.graph_queue)
+    await asyncio.sleep(3)
+    assert [row.call_id for row in runtime.ledger.calls(run) if row.call_id == request.call_id] == []
+    assert "approval.decided" not in runtime.kinds(run)
+    assert verified_now(run, runtime.settings, runtime.ledger, runtime.blobs).count >= len(events)
+    with suppress(RPCError):  # it has come to its end by itself
+        await runtime.temporal.get_workflow_handle(run).terminate("enough")
