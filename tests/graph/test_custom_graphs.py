@@ -215,6 +215,27 @@ def graph():
     return b
 """
 
+BEATS = """
+import asyncio
+from pathlib import Path
+from temporalio import activity
+
+class State(TypedDict):
+    task: str
+
+async def work(state):
+    if state["task"].startswith("/"):
+        while not Path(state["task"]).exists():
+            activity.heartbeat("junk", 1)
+            await asyncio.sleep(0.05)
+
+def graph():
+    b = StateGraph(State)
+    b.add_node("work", work)
+    b.add_edge(START, "work")
+    return b
+"""
+
 TURNS = [
     {"say": "look", "calls": [call("note", text="one"), call("note", text="two"), call("note", text="a secret")]},
     {"say": "done"},
@@ -238,6 +259,7 @@ async def graphs(
     _agent(root, "routing", ROUTING, [])
     _agent(root, "parts", PARTS, ["note"], context={"name": "north"})
     _agent(root, "writes", WRITES, [])
+    _agent(root, "beats", BEATS, [])
     rules = root / "permissions" / "rules.yaml"
     rules.write_text(rules.read_text().replace("agent: agent:tester", "agent: agent:*"))
     options = {"name": f"graphs{request.param}", "events_an_execution": request.param}
@@ -349,6 +371,22 @@ async def test_what_a_node_writes_is_seen_while_it_runs(graphs: Runtime, tmp_pat
     assert "\x1b" not in shown
     assert "⟨U+001B⟩" in shown
     assert (await live_run(graphs.temporal, run)).nodes == {}
+
+
+async def test_what_a_node_beats_stops_nobody_from_looking(graphs: Runtime, tmp_path: Path) -> None:
+    run = await graphs.start("beats", str(tmp_path / "seen"))
+    async with asyncio.timeout(60):
+        while not await _beaten(graphs, run):
+            await asyncio.sleep(0.05)
+    looked = await live_run(graphs.temporal, run)
+    assert (looked.open, looked.nodes) == (True, {})
+    (tmp_path / "seen").touch()
+    assert (await graphs.client.wait(run)).status == "completed"
+
+
+async def _beaten(runtime: Runtime, run: str) -> bool:
+    found = await runtime.temporal.get_workflow_handle(run).describe()
+    return any(step.heartbeat_details.payloads for step in found.raw_description.pending_activities)
 
 
 async def _written(runtime: Runtime, run: str) -> list[Written]:
