@@ -19,6 +19,7 @@ from interlock.run.contracts import (
     OpenRun,
     RunFacts,
 )
+from interlock.run.locally import beside
 from interlock.run.told import Told
 
 DECIDE: Final = "interlock.decide"
@@ -42,33 +43,17 @@ def executor_queue() -> str:
 
 async def open_run(request: OpenRun) -> RunFacts:
     """Load what the workflow must know of its manifest."""
-    facts: RunFacts = await workflow.execute_local_activity(
-        OPEN_RUN,
-        request,
-        result_type=RunFacts,
-        start_to_close_timeout=timedelta(seconds=30),
-        retry_policy=PATIENT,
-    )
-    return facts
+    return await beside(OPEN_RUN, request, RunFacts, PATIENT)
 
 
 async def keep(value: JsonValue) -> str:
     """Store a value's canonical bytes, so that an event may name it by digest; returns the digest."""
-    digest: str = await workflow.execute_local_activity(
-        KEEP, value, result_type=str, start_to_close_timeout=timedelta(seconds=30), retry_policy=PATIENT
-    )
-    return digest
+    return await beside(KEEP, value, str, PATIENT)
 
 
 async def decide(request: DecideInput) -> DecideOutput:
     """Normalise a call and let the policy decide it."""
-    told: Told = await workflow.execute_local_activity(
-        DECIDE,
-        request,
-        result_type=Told,
-        start_to_close_timeout=timedelta(seconds=30),
-        retry_policy=PATIENT,
-    )
+    told = await beside(DECIDE, request, Told, PATIENT)
     return told.whole(request)
 
 
