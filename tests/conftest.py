@@ -10,7 +10,7 @@ from typing import Any
 # and Python 3.11 fails to compile what is imported meanwhile (cpython#106905).
 import hypothesis  # noqa: F401
 import pytest
-from support.schedule import ByFile, processes, rank
+from support.schedule import CHAOS_SEED, ByFile, processes, rank
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +24,9 @@ def temporal_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("chaos", "tests/chaos/test_schedule.py")
-    group.addoption("--chaos-seed", type=int, default=1, help="what the schedules of faults are drawn from")
+    group.addoption(
+        "--chaos-seed", type=int, default=CHAOS_SEED, help="what faults are drawn from"
+    )
     group.addoption("--chaos-runs", type=int, default=30, help="how many runs meet them")
     group.addoption("--long-run-steps", type=int, default=300, help="how many steps the long run has")
     group.addoption("--chaos-store", choices=("sqlite", "postgres"), help="only where ledger and blobs are there")

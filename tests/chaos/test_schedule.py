@@ -17,6 +17,7 @@ from chaos.schedule import Schedule
 from chaos.world import world
 from support.chaos_worker import POINTS
 from support.engine import OwnEngine, own_engine
+from support.schedule import CHAOS_SEED
 
 from interlock.sandbox import build_image
 from interlock.sandbox.images import tag_of
@@ -80,6 +81,11 @@ def test_every_fault_is_described():
     page = (Path(__file__).parents[2] / "docs" / "explanation" / "faults.md").read_text()
     assert [name for name in FAULTS if f"| `{name}` |" not in page] == []
     assert set(POINTS) <= set(FAULTS)
+
+
+def test_short_form_meets_every_fault():
+    drawn = [Schedule.drawn(CHAOS_SEED, store, runs) for store, runs in (("sqlite", 20), ("postgres", 10))]
+    assert {step.fault for schedule in drawn for step in schedule.steps} == set(FAULTS)
 
 
 def test_schedule_follows_its_seed():

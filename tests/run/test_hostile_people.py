@@ -211,6 +211,14 @@ async def test_events_dated_ahead_put_off_no_deadline(attack: Attack) -> None:
     await attack.refused(call, "is dated", approvals=(attack.vote(claims),))
 
 
+async def test_wrong_clock_accuses_nobody(attack: Attack) -> None:
+    """Nothing runs, and the run may go on once the clocks agree."""
+    call = attack.start().propose("send", "x")
+    attack.chain.at += timedelta(hours=26)
+    attack.decide(call)
+    await attack.refused(call, "is dated", alarm=False)
+
+
 @pytest.mark.parametrize(
     "said",
     [

@@ -33,6 +33,7 @@ from interlock.errors import (
     InvalidInput,
     Refused,
     TokenRejected,
+    Unreachable,
 )
 from interlock.events import GENESIS, Event
 from interlock.policy import Bundle, PolicySource, decide
@@ -58,6 +59,7 @@ from interlock.types.call import ToolCall
 
 BEAT_S: Final = 1.5
 CLOCKS_MAY_DIFFER: Final = timedelta(minutes=5)
+CLOCKS_MAY_BE_WRONG: Final = timedelta(days=2)
 
 
 def speaking() -> str:
@@ -366,9 +368,12 @@ class Executor:
 
 
 def _check_date(event: Event, now: datetime) -> None:
-    """Raises EventForged for an event of the future: it would put off every deadline that counts from it."""
-    if event.time - now > CLOCKS_MAY_DIFFER:
-        raise EventForged(
+    """Raises for an event of the future, which would put off every deadline that counts from it: Unreachable where
+    a clock may be wrong, so that the run goes on once they agree; EventForged where none is that wrong."""
+    ahead = event.time - now
+    if ahead > CLOCKS_MAY_DIFFER:
+        kind = Unreachable if ahead < CLOCKS_MAY_BE_WRONG else EventForged
+        raise kind(
             f"event {event.seq} ({event.kind}) of run {event.run!r} is dated {event.time.isoformat()}, it is "
             f"{now.isoformat()} here",
             next_step="compare the clocks of the Temporal server and the executor",
