@@ -24,9 +24,7 @@ def temporal_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("chaos", "tests/chaos/test_schedule.py")
-    group.addoption(
-        "--chaos-seed", type=int, default=CHAOS_SEED, help="what faults are drawn from"
-    )
+    group.addoption("--chaos-seed", type=int, default=CHAOS_SEED, help="what faults are drawn from")
     group.addoption("--chaos-runs", type=int, default=30, help="how many runs meet them")
     group.addoption("--long-run-steps", type=int, default=300, help="how many steps the long run has")
     group.addoption("--chaos-store", choices=("sqlite", "postgres"), help="only where ledger and blobs are there")

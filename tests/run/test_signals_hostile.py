@@ -19,9 +19,9 @@ from interlock.approval import ControlClaims, SignalClaims, lifetime
 from interlock.digest import canonical, digest_of
 from interlock.errors import EventForged
 from interlock.events import Event, RunStarted, SignalReceived, sealed
+from interlock.run.contracts import SignalInput
 from interlock.run.mailbox import MOST_KEPT
 from interlock.run.proof import RunProof
-from interlock.run.signals import SignalInput
 from interlock.signing import Signer, load_signer
 
 pytestmark = pytest.mark.temporal

@@ -59,7 +59,10 @@ def _histories(folder: Path) -> list[WorkflowHistory]:
         raise InvalidInput(f"--stored: {str(folder)!r} holds no history (*.json)")
     for file in files:
         try:
-            found.append(WorkflowHistory.from_json(file.stem, file.read_text("utf-8")))
+            history = WorkflowHistory.from_json(file.stem, file.read_text("utf-8"))
+            # A run's payloads are bound to its id, which newer servers write into the first event.
+            run = history.events[0].workflow_execution_started_event_attributes.workflow_id
+            found.append(WorkflowHistory(run or file.stem, history.events))
         except Exception as error:  # whatever the file holds, it is not a history
             raise InvalidInput(f"--stored: {file.name} is not a history: {error}"[:500]) from error
     return found

@@ -14,7 +14,7 @@ from interlock.cli.run_wait import known
 from interlock.cli.session import acting, bundle_of, settings
 
 if TYPE_CHECKING:
-    from interlock.run.signals import SignalOutput
+    from interlock.run.contracts import SignalOutput
 
 
 def signal(

@@ -43,13 +43,13 @@ from interlock.run.contracts import (
     RunInput,
     RunOutcome,
     RunState,
+    SignalOutput,
     VoteInput,
     VoteOutput,
 )
 from interlock.run.erase_asking import erased
 from interlock.run.erase_workflow import EraseInput, EraseOutput
 from interlock.run.sending import send, statement
-from interlock.run.signals import SignalOutput
 from interlock.settings import Settings
 from interlock.signing import Signer
 from interlock.types.approval import ApprovalVerdict

@@ -246,6 +246,22 @@ class ControlInput(Closed):
     token: str
 
 
+class SignalInput(Closed):
+    """Input of update `signal`."""
+
+    token: str
+    value: JsonValue
+
+
+class SignalOutput(Closed):
+    """What became of a signal."""
+
+    name: Name
+    waiting: int
+    """How many of this name the workflow has not asked for yet, this one included."""
+    events: int
+
+
 class RunState(Closed):
     """Answer of query `state`."""
 

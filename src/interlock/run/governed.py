@@ -36,6 +36,8 @@ from interlock.run.contracts import (
     RunInput,
     RunOutcome,
     RunState,
+    SignalInput,
+    SignalOutput,
     VoteInput,
     VoteOutput,
 )
@@ -44,7 +46,7 @@ from interlock.run.hand_off import CHILD_ENDED, wake_parent
 from interlock.run.joining import stopped
 from interlock.run.marking import WorkflowMark
 from interlock.run.proposal import set_aside
-from interlock.run.signals import SignalInput, SignalOutput, check, take
+from interlock.run.signals import check, take
 from interlock.run.steps import commit, open_run
 
 Status = Literal["completed", "failed", "cancelled"]

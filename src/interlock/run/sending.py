@@ -11,8 +11,8 @@ from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from interlock.approval import SIGNAL_LIFE, SignalClaims, lifetime
+from interlock.run.contracts import SignalInput, SignalOutput
 from interlock.run.signal_values import check_fits
-from interlock.run.signals import SignalInput, SignalOutput
 from interlock.signing import Signer
 
 TRIES: Final = 40

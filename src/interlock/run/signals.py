@@ -16,28 +16,11 @@ from interlock.errors import Conflict, InterlockError, InvalidInput, Refused, Ti
 from interlock.events import SignalReceived
 from interlock.run.authority import api_verifier
 from interlock.run.context import RunContext
+from interlock.run.contracts import SignalInput, SignalOutput
 from interlock.run.mailbox import KeptSignal
 from interlock.run.signal_values import check_fits
 from interlock.run.steps import commit, keep
 from interlock.run.timers import moment, wait
-from interlock.types.closed import Closed
-from interlock.types.names import Name
-
-
-class SignalInput(Closed):
-    """Input of update `signal`."""
-
-    token: str
-    value: JsonValue
-
-
-class SignalOutput(Closed):
-    """What became of a signal."""
-
-    name: Name
-    waiting: int
-    """How many of this name the workflow has not asked for yet, this one included."""
-    events: int
 
 
 def check(run: RunContext, request: SignalInput) -> SignalClaims:
