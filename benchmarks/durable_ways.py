@@ -24,7 +24,7 @@ from temporalio.client import Client
 from interlock.audit import make_data_keys, open_blobs
 from interlock.run.client import RunClient
 from interlock.run.compilation import compiled
-from interlock.run.worker import connect
+from interlock.run.connection import connect
 from interlock.settings import Settings
 from interlock.signing import create_keys, load_signer
 

@@ -37,8 +37,8 @@ from interlock.audit import make_data_keys, open_blobs
 from interlock.definitions import Manifest
 from interlock.run.client import RunClient
 from interlock.run.compilation import compiled
+from interlock.run.connection import connect
 from interlock.run.histories import fetch_history
-from interlock.run.worker import connect
 from interlock.settings import Settings
 from interlock.signing import create_keys, load_signer
 

@@ -23,8 +23,8 @@ from support.postgres import PostgresServer, start_postgres
 from support.runtime import Runtime, running, settings_for
 
 from interlock.errors import InterlockError
+from interlock.run.connection import connect
 from interlock.run.dev import TEMPORAL_OPTIONS, temporal_binary
-from interlock.run.worker import connect
 from interlock.settings import Settings
 
 Store = Literal["sqlite", "postgres"]

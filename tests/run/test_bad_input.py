@@ -14,9 +14,9 @@ from support.scenario import SETTLES, Tool, allow, ask, call, playbook, project,
 
 from interlock.cli.examine import _policy
 from interlock.errors import InvalidInput, PolicyError, SandboxUnavailable, Unreachable
+from interlock.run.connection import connect
 from interlock.run.histories import fetch_history
 from interlock.run.replay import replay
-from interlock.run.worker import connect
 
 pytestmark = pytest.mark.temporal
 

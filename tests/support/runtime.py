@@ -21,8 +21,9 @@ from interlock.definitions import Manifest
 from interlock.project import mount
 from interlock.run.client import RunClient
 from interlock.run.compilation import compiled
+from interlock.run.connection import connect
 from interlock.run.executor import Executor
-from interlock.run.worker import Content, connect, executor_worker, graph_worker, make_executor
+from interlock.run.worker import Content, executor_worker, graph_worker, make_executor
 from interlock.settings import Settings
 from interlock.signing import create_keys, load_signer
 

@@ -19,7 +19,7 @@ app = typer.Typer(no_args_is_help=True, help="Builds of the graph worker: code m
 def list_builds(as_json: AsJson = False) -> None:
     """List the builds that the Temporal server knows, newest first, and this checkout's."""
     from interlock.run.build import build_id, builds
-    from interlock.run.worker import connect
+    from interlock.run.connection import connect
 
     own = settings()
 
@@ -42,7 +42,7 @@ def current(
 ) -> None:
     """Have new runs go to a build, and open ones as soon as they go on in a new execution."""
     from interlock.run.build import build_id, make_current
-    from interlock.run.worker import connect
+    from interlock.run.connection import connect
 
     own = settings()
     name = build_id(own) if build == "here" else build

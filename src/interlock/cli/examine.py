@@ -16,8 +16,8 @@ from interlock.encryption import key_provider
 from interlock.errors import InterlockError
 from interlock.policy import load_bundle
 from interlock.run.compilation import checked
+from interlock.run.connection import connect
 from interlock.run.dev import temporal_binary
-from interlock.run.worker import connect
 from interlock.sandbox import Check
 from interlock.sandbox import doctor as sandbox_doctor
 from interlock.settings import Settings

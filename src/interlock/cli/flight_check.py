@@ -72,10 +72,11 @@ async def _checked(
     own: Settings, policy: Path | None, histories: list[WorkflowHistory], horizon: timedelta
 ) -> FlightCheck:
     from interlock.cli.policy.bundles import bundle_named
+    from interlock.run.connection import connect
     from interlock.run.flight_check import Checker, open_runs
     from interlock.run.histories import executions
     from interlock.run.replay import make_replayer
-    from interlock.run.worker import Content, connect
+    from interlock.run.worker import Content
 
     bundle = bundle_named(own, str(folder_of(own, policy)))
     client = await connect(own)

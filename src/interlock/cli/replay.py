@@ -70,9 +70,9 @@ async def _replayed(own: Any, run: str, exported: str | None, *, tree: bool) -> 
 async def _replayed_one(own: Any, run: str, exported: str | None, content: Content) -> Verdict:
     from temporalio.client import WorkflowHistory
 
+    from interlock.run.connection import connect
     from interlock.run.histories import fetch_history
     from interlock.run.replay import replay
-    from interlock.run.worker import connect
 
     with opened(own) as (ledger, blobs):
         history: WorkflowHistory | None = None

@@ -116,8 +116,8 @@ def _show(row: RunRow, events: Any, blobs: Any, *, verbose: bool) -> None:
 async def _held_up(own: Settings, run: str) -> list[str]:
     """Why an open run does not go on, as far as Temporal can be asked."""
     from interlock.errors import InterlockError
+    from interlock.run.connection import connect
     from interlock.run.obstacles import obstacles
-    from interlock.run.worker import connect
 
     try:
         return await obstacles(await connect(own), run)
@@ -131,7 +131,7 @@ async def _only_started(own: Settings, run: str) -> bool:
     from temporalio.service import RPCError
 
     from interlock.errors import Unreachable
-    from interlock.run.worker import connect
+    from interlock.run.connection import connect
 
     try:
         found = await (await connect(own)).get_workflow_handle(run).describe()

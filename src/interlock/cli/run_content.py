@@ -103,8 +103,8 @@ def export(
 def history(run: Run, out: Out = None, as_json: AsJson = False) -> None:
     """Write a run's Temporal history as JSON, so that it can be replayed without a server."""
     from interlock.cli.run_wait import known
+    from interlock.run.connection import connect
     from interlock.run.histories import fetch_history
-    from interlock.run.worker import connect
 
     own = settings()
     run = known(own, run)

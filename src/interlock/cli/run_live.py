@@ -33,8 +33,8 @@ def live(
 
 
 async def _live(run: str, *, follow: bool, as_json: bool) -> None:
+    from interlock.run.connection import connect
     from interlock.run.live import live_run
-    from interlock.run.worker import connect
 
     own = settings()
     run, temporal = known(own, run), await connect(own)

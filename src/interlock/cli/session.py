@@ -57,7 +57,7 @@ async def acting(own: Settings) -> AsyncIterator[RunClient]:
     """
     from interlock.audit import open_blobs
     from interlock.run.client import RunClient
-    from interlock.run.worker import connect
+    from interlock.run.connection import connect
     from interlock.signing import load_signer
 
     api = load_signer(own.keys_folder, "api")

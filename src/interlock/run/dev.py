@@ -20,8 +20,8 @@ from typing import IO, Final
 
 from interlock.audit import make_data_keys
 from interlock.errors import InterlockError, Unreachable
+from interlock.run.connection import connect
 from interlock.run.dev_lock import only_one
-from interlock.run.worker import connect
 from interlock.settings import Settings
 from interlock.signing import create_keys
 

@@ -13,9 +13,10 @@ from temporalio.worker import Worker
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from interlock.errors import Unreachable
+from interlock.run.connection import connect
 from interlock.run.erasing import keep_erased
 from interlock.run.keeping import keep_ready
-from interlock.run.worker import connect, executor_worker, graph_worker, make_executor
+from interlock.run.worker import executor_worker, graph_worker, make_executor
 from interlock.settings import Settings
 
 RoleName = Literal["graph", "executor"]
@@ -45,11 +46,13 @@ async def serve(role: RoleName, settings: Settings, ready: Callable[[str], None]
     client = await _connected(settings)
     if role == "executor":
         executor = make_executor(settings)
-        keeping = asyncio.gather(keep_ready(executor, settings), keep_erased(executor))
+        keeping = [asyncio.create_task(one) for one in (keep_ready(executor, settings), keep_erased(executor))]
         try:
             await _until(stop, executor_worker(client, settings, executor), f"executor {executor.name}", ready)
         finally:
-            keeping.cancel()
+            for task in keeping:
+                task.cancel()
+            await asyncio.gather(*keeping, return_exceptions=True)
             await executor.driver.close()
     else:
         await _until(stop, graph_worker(client, settings), "graph worker", ready)

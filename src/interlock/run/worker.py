@@ -13,14 +13,12 @@ from typing import Any, Final
 
 from temporalio.client import Client
 from temporalio.langgraph import LangGraphPlugin
-from temporalio.service import RPCError
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from interlock import __version__
 from interlock.audit import Ledger, open_blobs
 from interlock.definitions import AgentDefinition
-from interlock.errors import Unreachable
 from interlock.graph import ACTIVITIES, Services, configure, register
 from interlock.graph.writing import EVERY_S
 from interlock.policy import PolicySource
@@ -34,7 +32,6 @@ from interlock.run.deciding import Deciding
 from interlock.run.erase_workflow import EraseRun
 from interlock.run.erasing import Erasing
 from interlock.run.executor import BEAT_S, Executor
-from interlock.run.payloads import data_converter
 from interlock.run.proof import recorded_sources
 from interlock.run.scheduled import Scheduled
 from interlock.run.shadow import Shadow
@@ -71,25 +68,6 @@ PASSTHROUGH: Final = (
 )
 """Modules that workflow code shares with the process instead of importing anew for each run. Engine code keeps
 itself deterministic; a team's workflows/ are still imported in Temporal's sandbox."""
-
-
-async def connect(settings: Settings) -> Client:
-    """A Temporal client.
-
-    Raises:
-        Unreachable: no server answers at the address.
-    """
-    try:
-        return await Client.connect(
-            settings.temporal_address,
-            namespace=settings.temporal_namespace,
-            data_converter=data_converter(settings),
-        )
-    except (RPCError, RuntimeError, OSError) as error:
-        raise Unreachable(
-            f"no Temporal server answers at {settings.temporal_address}: {error}",
-            next_step="interlock dev starts one; or set INTERLOCK_TEMPORAL_ADDRESS",
-        ) from error
 
 
 def policy_source(settings: Settings, blobs: Blobs, *, ledger: Ledger | None = None) -> PolicySource:
