@@ -101,7 +101,7 @@ def tls(postgres: PostgresServer) -> Iterator[Path]:
 def _encrypted(url: str) -> bool:
     blobs = SqlBlobs(url)
     try:
-        with blobs._store.read() as connection:
+        with blobs.store.read() as connection:
             asked = text("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
             return bool(connection.execute(asked).scalar())
     finally:

@@ -122,7 +122,7 @@ def test_bad_input_is_named(interlock, given: str) -> None:
 def test_keys_are_made_once(interlock, project: Path) -> None:
     first = interlock("keys", "create", "--json").json["written"]
     assert sorted(Path(path).name for path in first) == [
-        "api.key", "api.pub", "executor.key", "executor.pub", "ledger.key", "ledger.pub",
+        "1.key", "api.key", "api.pub", "current", "executor.key", "executor.pub", "ledger.key", "ledger.pub",
     ]  # fmt: skip
     assert {oct(Path(path).stat().st_mode & 0o777) for path in first if path.endswith(".key")} == {"0o600"}
     before = [Path(path).read_bytes() for path in first]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -60,14 +62,14 @@ async def _replayed(own: Any, run: str, exported: str | None, *, tree: bool) -> 
     from interlock.run.replay_hand_offs import below
     from interlock.run.worker import Content
 
-    content = Content.load(own.root)
+    content = cache(lambda: Content.load(own.root))  # not before there is a history to replay
     with opened(own) as (ledger, _):
         run = run_of(ledger, run)
         runs = [run, *(below(ledger, run) if tree else ())]
     return [await _replayed_one(own, one, exported, content) for one in runs]
 
 
-async def _replayed_one(own: Any, run: str, exported: str | None, content: Content) -> Verdict:
+async def _replayed_one(own: Any, run: str, exported: str | None, content: Callable[[], Content]) -> Verdict:
     from temporalio.client import WorkflowHistory
 
     from interlock.run.connection import connect
@@ -87,7 +89,7 @@ async def _replayed_one(own: Any, run: str, exported: str | None, content: Conte
                 raise InvalidInput(
                     f"--history: not a history: {error}"[:500], next_step=f"interlock run history {run} --out FILE"
                 ) from error
-        return await replay(run, own, ledger, blobs, history=history, content=content)
+        return await replay(run, own, ledger, blobs, history=history, content=content())
 
 
 def _tell(verdict: Verdict) -> None:
