@@ -103,7 +103,8 @@ async def test_cancel_kills_the_container(runtime: Runtime) -> None:
     await runtime.client.control(run, "cancel", by="user:carol", reason="takes too long")
     assert (await ended(runtime, run)).status == "cancelled"
     (event,) = finished(runtime, run)
-    receipt = Receipt.read(load_verifier(runtime.settings.keys_folder, "executor"), event.receipt)
+    verifier = load_verifier(runtime.settings.keys_folder, "executor")
+    receipt = Receipt.found(verifier, runtime.blobs, event.receipt)
     assert (event.status, receipt.status) == ("cancelled", "cancelled")
     (cancelled,) = [e for e in runtime.ledger.events(run) if e.kind == "run.cancelled"]
     assert (cancelled.by, cancelled.reason) == ("user:carol", "takes too long")
