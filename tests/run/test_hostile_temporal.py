@@ -150,7 +150,7 @@ class World:
         assert reason in words(failure.value), words(failure.value)
         assert self.runtime.ledger.head(request.run).count == 0
         assert not self.ran(request.run)
-        assert self.runtime.ledger.alarms(request.run)
+        assert self.runtime.ledger.alarms(workflow_id or request.run)  # at whoever speaks
 
 
 @pytest.fixture(scope="module")
@@ -329,7 +329,7 @@ async def test_start_with_more_tools(world: World) -> None:
 
 async def test_start_under_another_id(world: World) -> None:
     """The honest code, in the attacker's workflow, speaks for a run that it is not."""
-    await world.never_starts(world.input("spoken-for"), "speaks for run", workflow_id="the-speaker")
+    await world.never_starts(world.input("spoken-for"), "its proof says 'spoken-for'", workflow_id="the-speaker")
 
 
 async def test_start_of_a_run_that_is_open(world: World) -> None:
@@ -346,10 +346,10 @@ async def test_run_is_not_run_again(world: World) -> None:
     head = world.runtime.ledger.head(run)
     with pytest.raises(WorkflowFailureError) as failure:
         await world.started(world.input(run))
-    assert "holds another event" in words(failure.value)
+    assert "is not the one that its workflow has" in words(failure.value)
     assert world.runtime.ledger.head(run) == head
     assert world.ran(run) == [request.call_id]
-    assert [alarm.kind for alarm in world.runtime.ledger.alarms(run)][:1] == ["event.altered"]
+    assert [alarm.kind for alarm in world.runtime.ledger.alarms(run)][:1] == ["event.forged"]
 
 
 # -- taking over -----------------------------------------------------------------------------------------------
