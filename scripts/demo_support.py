@@ -176,7 +176,7 @@ def copy_database(source: Path, folder: Path) -> Path:
 
 
 def alter_result(blobs: Path, digest: str) -> None:
-    """Flip one bit of a blob, as somebody with the database's rights could: its triggers are no defence then.
+    """Flip one bit of a run's blob, as somebody with the database's rights could: its triggers are no defence then.
 
     Raises:
         NotAsClaimed: there is no such blob.
@@ -184,8 +184,8 @@ def alter_result(blobs: Path, digest: str) -> None:
     with contextlib.closing(sqlite3.connect(blobs, isolation_level=None)) as database:
         for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
             database.execute(f'DROP TRIGGER "{name}"')
-        row = database.execute("SELECT data FROM blobs WHERE digest = ?", (digest,)).fetchone()
+        row = database.execute("SELECT data FROM run_blobs WHERE digest = ?", (digest,)).fetchone()
         claim(row is not None, f"the record holds blob {digest}")
         data = bytearray(row[0])
         data[len(data) // 2] ^= 1
-        database.execute("UPDATE blobs SET data = ? WHERE digest = ?", (bytes(data), digest))
+        database.execute("UPDATE run_blobs SET data = ? WHERE digest = ?", (bytes(data), digest))
