@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from pydantic import JsonValue
 from temporalio import workflow
@@ -74,7 +75,7 @@ class RunContext:
         """Whether a person paused it."""
         return self.controls.paused
 
-    @property
+    @cached_property
     def delegators(self) -> tuple[str, ...]:
         """The agents that handed its work on, outermost first; none where a person started it."""
         delegation = delegation_of(self.input.requester_token)
