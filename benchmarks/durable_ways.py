@@ -18,15 +18,15 @@ import durable_peers
 import durable_plugin
 import psutil
 from overhead import Bench, plain_client, write_project
-from parts import temporal_server, workers
+from parts import in_process_settings, temporal_server, workers
 from temporalio.client import Client
 
-from interlock.audit import make_data_keys, open_blobs
+from interlock.audit import open_blobs
 from interlock.run.client import RunClient
 from interlock.run.compilation import compiled
 from interlock.run.connection import connect
 from interlock.settings import Settings
-from interlock.signing import create_keys, load_signer
+from interlock.signing import load_signer
 
 TOOL = '''from interlock import tool
 
@@ -196,16 +196,7 @@ def set_up(folder: Path, lengths: list[int], asking: list[int]) -> Iterator[Setu
     before = {child.pid for child in psutil.Process().children()}
     with temporal_server(folder) as address:
         (server,) = (child.pid for child in psutil.Process().children() if child.pid not in before)
-        settings = Settings(
-            root=root,
-            state=root / ".interlock",
-            name="durable",
-            temporal_address=address,
-            sandbox_driver="in_process",
-            unsafe_in_process="benchmarks",
-        )
-        create_keys(settings.keys_folder)
-        make_data_keys(settings)
+        settings = in_process_settings(root, address, name="durable")
         yield Setup(settings, server)
 
 

@@ -28,19 +28,19 @@ from pathlib import Path
 from typing import Any
 
 import bare
-from parts import environment, temporal_server, workers
+from parts import environment, in_process_settings, temporal_server, workers
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from interlock.audit import make_data_keys, open_blobs
+from interlock.audit import open_blobs
 from interlock.definitions import Manifest
 from interlock.run.client import RunClient
 from interlock.run.compilation import compiled
 from interlock.run.connection import connect
 from interlock.run.histories import fetch_history
 from interlock.settings import Settings
-from interlock.signing import create_keys, load_signer
+from interlock.signing import load_signer
 
 RATIO_GOAL = 0.6
 FLAT_GOAL = 1.10
@@ -140,16 +140,7 @@ def bench(folder: Path, lengths: list[int]) -> Iterator[tuple[Settings, str]]:
     """A server, a project, and four worker processes."""
     root = write_project(folder / "project", lengths)
     with temporal_server(folder) as address:
-        settings = Settings(
-            root=root,
-            state=root / ".interlock",
-            name="overhead",
-            temporal_address=address,
-            sandbox_driver="in_process",
-            unsafe_in_process="benchmarks",
-        )
-        create_keys(settings.keys_folder)
-        make_data_keys(settings)
+        settings = in_process_settings(root, address, name="overhead")
         given = {
             "INTERLOCK_ROOT": str(root),
             "INTERLOCK_STATE": str(settings.state_folder),

@@ -13,7 +13,10 @@ from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
+from interlock.audit import make_data_keys
 from interlock.run.dev import TEMPORAL_OPTIONS, temporal_binary
+from interlock.settings import Settings
+from interlock.signing import create_keys
 
 
 @contextmanager
@@ -32,6 +35,21 @@ def temporal_server(folder: Path) -> Iterator[str]:
                 break
             time.sleep(0.1)
         yield address
+
+
+def in_process_settings(root: Path, address: str, *, name: str) -> Settings:
+    """Settings of a project whose tools run in process, its keys made: what is measured is not the sandbox."""
+    settings = Settings(
+        root=root,
+        state=root / ".interlock",
+        name=name,
+        temporal_address=address,
+        sandbox_driver="in_process",
+        unsafe_in_process="benchmarks",
+    )
+    create_keys(settings.keys_folder)
+    make_data_keys(settings)
+    return settings
 
 
 @contextmanager

@@ -19,9 +19,7 @@ from interlock.cli import run_live
 from interlock.definitions import agent
 from interlock.errors import ProjectError
 from interlock.graph import Written, register
-from interlock.run.histories import fetch_history
 from interlock.run.live import live_run
-from interlock.run.replay import replay
 
 HEADER = """
 from typing import Annotated, Any
@@ -268,10 +266,7 @@ async def graphs(
 
 
 async def _verified(runtime: Runtime, run: str) -> None:
-    history = await fetch_history(runtime.temporal, run)
-    verdict = await replay(
-        run, runtime.settings, runtime.ledger, runtime.blobs, history=history, content=runtime.content
-    )
+    verdict = await runtime.verdict(run)
     assert verdict.verified, verdict.differences
 
 

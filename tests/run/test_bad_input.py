@@ -16,7 +16,6 @@ from interlock.cli.examine import _policy
 from interlock.errors import InvalidInput, PolicyError, SandboxUnavailable, Unreachable
 from interlock.run.connection import connect
 from interlock.run.histories import fetch_history
-from interlock.run.replay import replay
 
 pytestmark = pytest.mark.temporal
 
@@ -111,10 +110,7 @@ def driver(runtime: Runtime) -> Driver:
 async def ended(runtime: Runtime, run: str) -> Any:
     """The run's outcome; its record must hold."""
     outcome = await asyncio.wait_for(runtime.client.wait(run), 60)
-    history = await fetch_history(runtime.temporal, run)
-    verdict = await replay(
-        run, runtime.settings, runtime.ledger, runtime.blobs, history=history, content=runtime.content
-    )
+    verdict = await runtime.verdict(run)
     assert verdict.verified, verdict.differences
     assert not verdict.open
     return outcome

@@ -12,9 +12,7 @@ from support.runtime import Runtime, eventually, running, settings_for
 from support.scenario import Tool, allow, call, playbook, project
 
 from interlock.events import CallFinished
-from interlock.run.histories import fetch_history
 from interlock.run.receipt import Receipt
-from interlock.run.replay import replay
 from interlock.sandbox import DockerDriver, build_image
 from interlock.sandbox.claiming import container_name
 from interlock.signing import load_verifier
@@ -61,10 +59,7 @@ def containers(run: str) -> list[Any]:
 
 async def ended(runtime: Runtime, run: str) -> Any:
     outcome = await asyncio.wait_for(runtime.client.wait(run), 60)
-    history = await fetch_history(runtime.temporal, run)
-    verdict = await replay(
-        run, runtime.settings, runtime.ledger, runtime.blobs, history=history, content=runtime.content
-    )
+    verdict = await runtime.verdict(run)
     assert verdict.verified, verdict.differences
     await eventually(lambda: not containers(run))
     return outcome

@@ -12,7 +12,6 @@ from support.scenario import Tool, allow, ask, call, playbook, project
 from interlock.errors import Conflict
 from interlock.run.build import build_id, builds, make_current
 from interlock.run.histories import executions, fetch_history
-from interlock.run.replay import replay
 from interlock.run.worker import executor_worker, graph_worker
 from interlock.settings import Settings
 
@@ -76,9 +75,7 @@ async def test_open_run_moves_on_to_the_current_build(runtime: Runtime) -> None:
             await runtime.client.wait(other)
     history = await fetch_history(runtime.temporal, run)
     assert len(executions(history)) == 2
-    verdict = await replay(
-        run, runtime.settings, runtime.ledger, runtime.blobs, history=history, content=runtime.content
-    )
+    verdict = await runtime.verdict(run, history)
     assert verdict.verified, verdict.differences
     assert [row.attempt for row in runtime.ledger.calls(run)] == [1, 1, 1]
 

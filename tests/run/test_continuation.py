@@ -21,7 +21,6 @@ from interlock.run.carried import Carried, CarriedRequest
 from interlock.run.contracts import AGENT_RUN, RunInput
 from interlock.run.histories import executions, fetch_history
 from interlock.run.inbox import verified as verified_now
-from interlock.run.replay import Verdict, replay
 from interlock.run.under_way import CallUnderWay
 
 pytestmark = pytest.mark.temporal
@@ -106,17 +105,10 @@ async def runtime(temporal_address: str, tmp_path_factory: pytest.TempPathFactor
         yield found
 
 
-async def verdict(runtime: Runtime, run: str, history: WorkflowHistory | None = None) -> Verdict:
-    history = history or await fetch_history(runtime.temporal, run)
-    return await replay(
-        run, runtime.settings, runtime.ledger, runtime.blobs, history=history, content=runtime.content
-    )
-
-
 async def verified(runtime: Runtime, run: str, *, executions_at_least: int = 2) -> None:
     """Every run of these tests ends here: one chain over several executions, each call once."""
     history = await fetch_history(runtime.temporal, run)
-    found = await verdict(runtime, run, history)
+    found = await runtime.verdict(run, history)
     assert found.verified, found.differences
     assert len(executions(history)) >= executions_at_least
     calls = Counter(event.call_id for event in runtime.ledger.events(run) if event.kind == "call.proposed")
@@ -246,10 +238,10 @@ async def test_missing_execution_is_found(runtime: Runtime) -> None:
     await runtime.client.wait(run)
     parts = executions(await fetch_history(runtime.temporal, run))
     cut = WorkflowHistory(run, [event for part in (*parts[:1], *parts[2:]) for event in part.events])
-    assert not (await verdict(runtime, run, cut)).verified
+    assert not (await runtime.verdict(run, cut)).verified
     # The server drops what is older than its retention: what is left is checked, and it is said what that is.
     late = WorkflowHistory(run, [event for part in parts[1:] for event in part.events])
-    found = await verdict(runtime, run, late)
+    found = await runtime.verdict(run, late)
     assert found.verified, found.differences
     assert found.history_from > 0
 

@@ -19,8 +19,6 @@ from interlock.events import CallFinished, CallProposed
 from interlock.policy import load_bundle
 from interlock.project import take_snapshot
 from interlock.run.discovery import ask, changes, kept_lock, server_of
-from interlock.run.histories import fetch_history
-from interlock.run.replay import replay
 from interlock.sandbox import build_image
 from interlock.settings import Settings
 
@@ -150,10 +148,7 @@ async def test_agent_reads_no_other_output(finished: tuple[Runtime, str]) -> Non
 
 async def test_run_of_declared_tools_is_replayed(finished: tuple[Runtime, str]) -> None:
     runtime, run = finished
-    history = await fetch_history(runtime.temporal, run)
-    found: Any = await replay(
-        run, runtime.settings, runtime.ledger, runtime.blobs, history=history, content=runtime.content
-    )
+    found: Any = await runtime.verdict(run)
     assert found.verified, found.differences
 
 

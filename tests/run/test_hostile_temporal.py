@@ -22,7 +22,6 @@ from interlock.events import GENESIS
 from interlock.run.contracts import CommitInput, ControlInput, RunInput, RunOutcome, VoteInput
 from interlock.run.histories import fetch_history
 from interlock.run.packing import Batch, short
-from interlock.run.replay import replay
 from interlock.run.steps import COMMIT
 from interlock.signing import Signer, load_signer
 from interlock.types.call import ToolCall
@@ -101,9 +100,7 @@ class World:
 
     async def verified(self, run: str) -> None:
         runtime, history = self.runtime, await fetch_history(self.runtime.temporal, run)
-        verdict = await replay(
-            run, runtime.settings, runtime.ledger, runtime.blobs, history=history, content=runtime.content
-        )
+        verdict = await runtime.verdict(run, history)
         assert verdict.verified, verdict.differences
         assert not verdict.open
 

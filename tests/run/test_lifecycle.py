@@ -13,8 +13,6 @@ from support.scenario import ASKS, SETTLES, Tool, allow, ask, call, playbook, pr
 from interlock.audit import ApprovalRow
 from interlock.digest import parse
 from interlock.errors import Conflict, InterlockError, InvalidInput, Refused
-from interlock.run.histories import fetch_history
-from interlock.run.replay import replay
 from interlock.types import Tree
 
 pytestmark = pytest.mark.temporal
@@ -79,14 +77,7 @@ def driver(runtime: Runtime) -> Watched:
 
 async def verified(runtime: Runtime, run: str) -> None:
     """Every run of these tests ends here."""
-    verdict = await replay(
-        run,
-        runtime.settings,
-        runtime.ledger,
-        runtime.blobs,
-        history=await fetch_history(runtime.temporal, run),
-        content=runtime.content,
-    )
+    verdict = await runtime.verdict(run)
     assert verdict.verified, verdict.differences
     assert not verdict.open
     assert runtime.ledger.alarms() == []

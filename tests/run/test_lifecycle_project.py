@@ -12,8 +12,6 @@ from interlock.digest import parse
 from interlock.errors import InvalidInput
 from interlock.project import prepare_sample
 from interlock.run.files import import_workspace
-from interlock.run.histories import fetch_history
-from interlock.run.replay import replay
 
 pytestmark = pytest.mark.temporal
 
@@ -29,10 +27,7 @@ async def runtime(temporal_address: str, tmp_path_factory: pytest.TempPathFactor
 
 async def ended(runtime: Runtime, run: str) -> Any:
     outcome = await runtime.client.wait(run)
-    history = await fetch_history(runtime.temporal, run)
-    verdict = await replay(
-        run, runtime.settings, runtime.ledger, runtime.blobs, history=history, content=runtime.content
-    )
+    verdict = await runtime.verdict(run)
     assert verdict.verified, verdict.differences
     return outcome
 

@@ -11,7 +11,6 @@ from support.runtime import Runtime, eventually, running, settings_for
 from support.scenario import Tool, allow, ask, call, playbook, project
 
 from interlock.run.histories import executions, fetch_history
-from interlock.run.replay import replay
 
 pytestmark = [pytest.mark.temporal, pytest.mark.timeout(3600)]
 
@@ -63,9 +62,7 @@ async def test_run_of_many_steps_is_one_chain(runtime: Runtime, steps: int) -> N
     assert kinds.count("call.finished") == steps
     assert kinds.count("approval.requested") == kinds.count("approval.decided") == steps // ASK_EVERY
     history = await fetch_history(runtime.temporal, run)
-    verdict = await replay(
-        run, runtime.settings, runtime.ledger, runtime.blobs, history=history, content=runtime.content
-    )
+    verdict = await runtime.verdict(run, history)
     assert verdict.verified, verdict.differences
     assert len(executions(history)) > steps // 60
     assert await eventually(lambda: all(row.attempt == 1 for row in runtime.ledger.calls(run)))

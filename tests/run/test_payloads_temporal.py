@@ -118,10 +118,7 @@ def stored(server: TemporalServer) -> bytes:
 
 
 async def verified(runtime: Runtime, run: str) -> None:
-    history = await fetch_history(runtime.temporal, run)
-    verdict = await replay(
-        run, runtime.settings, runtime.ledger, runtime.blobs, history=history, content=runtime.content
-    )
+    verdict = await runtime.verdict(run)
     assert verdict.verified, verdict.differences
 
 

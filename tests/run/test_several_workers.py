@@ -17,7 +17,6 @@ from support.small import call, small_project
 from temporalio.api.enums.v1 import EventType
 
 from interlock.run.histories import fetch_history
-from interlock.run.replay import replay
 from interlock.settings import Settings
 
 pytestmark = [pytest.mark.temporal, pytest.mark.timeout(280)]
@@ -102,9 +101,7 @@ async def nothing_lost(runtime: Runtime, runs: list[str]) -> None:
     for run in runs:
         assert done_calls(runtime, [run]) == CALLS
         history = await fetch_history(runtime.temporal, run)
-        told = await replay(
-            run, runtime.settings, runtime.ledger, runtime.blobs, history=history, content=runtime.content
-        )
+        told = await runtime.verdict(run, history)
         assert told.verified, told.first
         assert EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED not in {event.event_type for event in history.events}
 

@@ -18,7 +18,6 @@ from support.scenario import Tool, call, playbook, project
 from interlock.events import CallFinished, CallRefused, EgressRequested
 from interlock.run.histories import fetch_history
 from interlock.run.live import LiveOutput, live_run
-from interlock.run.replay import replay
 from interlock.sandbox import build_image
 
 pytestmark = [pytest.mark.docker, pytest.mark.temporal]
@@ -144,10 +143,7 @@ async def test_request_left_out_of_the_chain_is_found(runtime: Runtime) -> None:
 
 
 async def differences(runtime: Runtime, run: str) -> list[str]:
-    history = await fetch_history(runtime.temporal, run)
-    verdict = await replay(
-        run, runtime.settings, runtime.ledger, runtime.blobs, history=history, content=runtime.content
-    )
+    verdict = await runtime.verdict(run)
     return [difference.message for difference in verdict.differences]
 
 

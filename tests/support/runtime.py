@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHistory
 
 from interlock.audit import ApprovalRow, Ledger, SqlBlobs, make_data_keys
 from interlock.definitions import Manifest
@@ -23,6 +23,8 @@ from interlock.run.client import RunClient
 from interlock.run.compilation import compiled
 from interlock.run.connection import connect
 from interlock.run.executor import Executor
+from interlock.run.histories import fetch_history
+from interlock.run.replay import Verdict, replay
 from interlock.run.worker import Content, executor_worker, graph_worker, make_executor
 from interlock.settings import Settings
 from interlock.signing import create_keys, load_signer
@@ -62,6 +64,11 @@ class Runtime:
 
     def kinds(self, run: str) -> list[str]:
         return [event.kind for event in self.ledger.events(run)]
+
+    async def verdict(self, run: str, history: WorkflowHistory | None = None) -> Verdict:
+        """What `interlock replay` says of a run: by this history, or by all that the server has."""
+        history = history or await fetch_history(self.temporal, run)
+        return await replay(run, self.settings, self.ledger, self.blobs, history=history, content=self.content)
 
     def text(self, digest: str) -> str:
         return self.stored(digest).decode()

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from support.runtime import Runtime
 
-from interlock.run.histories import fetch_history
-from interlock.run.replay import replay
-
 
 async def verified(runtime: Runtime, run: str) -> None:
     """The run has ended, its record holds, and nothing about it raised an alarm."""
     await runtime.client.wait(run)  # its own worker must have let go of it before another replays it
-    history = await fetch_history(runtime.temporal, run)
-    verdict = await replay(
-        run, runtime.settings, runtime.ledger, runtime.blobs, history=history, content=runtime.content
-    )
+    verdict = await runtime.verdict(run)
     assert verdict.verified, verdict.differences
     assert not verdict.open
     assert runtime.ledger.alarms(run) == []
