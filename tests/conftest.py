@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from typing import Any
 
-# Its plugin would import it at the very end. What a run that was left open had on its stack may be collected then,
-# and Python 3.11 fails to compile what is imported meanwhile (cpython#106905).
+# Its plugin would import it at the very end: see `pytest_runtest_makereport`.
 import hypothesis  # noqa: F401
 import pytest
 from support.schedule import CHAOS_SEED, ByFile, processes, rank
@@ -30,13 +30,29 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--chaos-store", choices=("sqlite", "postgres"), help="only where ledger and blobs are there")
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
     return ByFile(config, log)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int | None:
     # None: xdist itself reads the variable.
     return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else processes()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Iterator[Any]:
+    """A failed test may leave a run open. What it had on its stack must not be collected while pytest parses the
+    source of a traceback: Python 3.11 then fails to (cpython#106905), and the whole session ends."""
+    if call.excinfo is None:
+        return (yield)
+    gc.collect()
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 @pytest.hookimpl(trylast=True)

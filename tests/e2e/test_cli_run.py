@@ -155,12 +155,15 @@ def test_back_dated_history_is_named(interlock: Interlock, finished: str, tmp_pa
     assert "first difference: event 0 (run.started), field time" in told.out
 
 
+OVERWRITE = "UPDATE run_blobs SET data = zeroblob(64) WHERE run = ? AND digest = ?"
+
+
 def test_altered_result_is_named(interlock: Interlock, finished: str, tmp_path: Path) -> None:
     copies = interlock.copies(tmp_path / "copy")
     events = interlock.ok("run", "show", finished, "--json").json["events"]
     event = next(event for event in events if event["kind"] == "call.finished")
     blobs = tmp_path / "copy" / "blobs.db"
-    assert attack(blobs, "UPDATE run_blobs SET data = zeroblob(64) WHERE digest = ?", event["output"]) == 1
+    assert attack(blobs, OVERWRITE, finished, event["output"]) == 1
     told = interlock("replay", finished, **copies)
     assert told.code == 1
     assert f"first difference: event {event['seq']} (call.finished), field output" in told.out

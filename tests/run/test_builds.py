@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -47,6 +48,7 @@ async def known(runtime: Runtime, name: str) -> None:
     for _ in range(300):
         if name in {build.name for build in await builds(runtime.temporal, runtime.settings)}:
             return await make_current(runtime.temporal, runtime.settings, name)
+        await asyncio.sleep(0.1)
     raise AssertionError(f"build {name} is not known")
 
 

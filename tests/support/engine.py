@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -99,7 +99,9 @@ def own_engine() -> Iterator[OwnEngine]:
     """Run one until the block ends. Needs root and `dockerd`."""
     assert os.getuid() == 0, "an engine of its own needs root"
     assert shutil.which("dockerd"), "apt-get install docker.io"
-    folder = Path(tempfile.mkdtemp(prefix="ile-", dir="/tmp"))  # short: it holds a socket
+    # Short, for it holds a socket; its name is a namespace of containerd, where not every character may be.
+    folder = Path("/tmp") / f"ile-{secrets.token_hex(4)}"
+    folder.mkdir(mode=0o700)
     engine = OwnEngine(folder)
     try:
         engine.start()
