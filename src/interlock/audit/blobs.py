@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 from cachetools import LRUCache, TTLCache
@@ -21,6 +22,7 @@ from interlock.audit.run_blobs import RunBlobs
 from interlock.audit.run_keys import NoKeys, RunKeys
 from interlock.audit.store import Store
 from interlock.audit.tables import blobs
+from interlock.audit.waiting import EVERYBODY, Content, Waiting
 from interlock.digest import digest_bytes
 from interlock.encryption import KeyProvider
 from interlock.errors import IntegrityError, InvalidInput
@@ -82,6 +84,7 @@ class SqlBlobs:
         self._cache: LRUCache[Digest, bytes] = LRUCache(_CACHE_BYTES, getsizeof=len)
         self._of_runs: TTLCache[tuple[str, Digest], bytes] = TTLCache(_CACHE_BYTES, _KEPT_S, getsizeof=len)
         self._cache_lock = threading.Lock()
+        self._waiting = Waiting()
 
     def close(self) -> None:
         """Close every connection."""
@@ -108,8 +111,37 @@ class SqlBlobs:
         """Those of `runs` that have a key or content here."""
         return not_erased(self.store, runs)
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """See `interlock.types.BlobStore`."""
+        with self._waiting.collecting() as content:
+            yield
+            self._write(content.values())
+
+    def store_content(self, content: Content) -> None:
+        """Store it, at once or with what its thread puts together."""
+        if not self._waiting.add(content):
+            self._write([content])
+
+    def _write(self, content: Collection[Content]) -> None:
+        if not content:
+            return
+        old = []
+        with self.store.write() as connection:
+            for one in content:
+                if one.run == EVERYBODY:
+                    connection.execute(self._put, {"digest": one.digest, "data": one.stored})
+                elif not self.of(one.run).insert(connection, one):
+                    old.append(one)
+        for one in old:
+            self.of(one.run).mend(one)
+        for one in content:
+            self.keep(one.run, one.digest, one.data)
+
     def kept(self, run: str, digest: Digest) -> bytes | None:
         """A blob of a run from memory; None where it is not there, or the run has no key."""
+        if (waits := self._waiting.get(run, digest)) is not None:
+            return waits
         with self._cache_lock:
             data: bytes | None = self._of_runs.get((run, digest))
         # Its key is looked at again and again, so that an erasure in another process ends this too.
@@ -117,14 +149,20 @@ class SqlBlobs:
 
     def remembered(self, digest: Digest) -> bytes | None:
         """A blob of all runs from memory; None where it is not there."""
+        if (waits := self._waiting.get(EVERYBODY, digest)) is not None:
+            return waits
         with self._cache_lock:
             data: bytes | None = self._cache.get(digest)
         return data
 
     def keep(self, run: str, digest: Digest, data: bytes) -> None:
-        """Remember a blob of a run for a while."""
-        if len(data) <= _CACHED_BYTES:
-            with self._cache_lock:
+        """Remember a blob of a run for a while; one of no run for longer."""
+        if len(data) > _CACHED_BYTES:
+            return
+        with self._cache_lock:
+            if run == EVERYBODY:
+                self._cache[digest] = data
+            else:
                 self._of_runs[run, digest] = data
 
     def put(self, data: bytes) -> Digest:
@@ -137,8 +175,7 @@ class SqlBlobs:
         if len(data) > MAX_BYTES:
             raise InvalidInput(f"a blob of {len(data)} bytes: the limit is {MAX_BYTES}")
         digest = digest_bytes(data)
-        with self.store.write() as connection:
-            connection.execute(self._put, {"digest": digest, "data": data})
+        self.store_content(Content(EVERYBODY, digest, data, data))
         return digest
 
     def get(self, digest: Digest) -> bytes:
@@ -167,9 +204,7 @@ class SqlBlobs:
                 f"blob {digest} was altered: its bytes have another digest",
                 next_step="restore it from a backup of the blob store",
             )
-        if len(data) <= _CACHED_BYTES:
-            with self._cache_lock:
-                self._cache[digest] = data
+        self.keep(EVERYBODY, digest, data)
         return data
 
     def get_many(self, digests: Iterable[Digest]) -> dict[Digest, bytes]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from interlock.audit.tables import run_blobs
+from interlock.audit.waiting import Content
 from interlock.digest import digest_bytes
 from interlock.encryption import bound
 from interlock.errors import Erased, IntegrityError, InvalidInput
@@ -69,13 +71,17 @@ class RunBlobs:
             raise InvalidInput(f"a blob of {len(data)} bytes: the limit is {MAX_BYTES}")
         digest = digest_bytes(data)
         sealed = self._store.keys.cipher(self.run).seal(data, place(self.run, digest))
-        with self._store.store.write() as connection:
-            row = {"run": self.run, "digest": digest, "data": sealed}
-            new = connection.execute(_PUT[self._store.store.sqlite], row).rowcount > 0
-        if not new:
-            self._mend(digest, sealed)
-        self._store.keep(self.run, digest, data)
+        self._store.store_content(Content(self.run, digest, data, sealed))
         return digest
+
+    def together(self) -> AbstractContextManager[None]:
+        """See `interlock.types.BlobStore`."""
+        return self._store.together()
+
+    def insert(self, connection: Connection, content: Content) -> bool:
+        """Whether it was not there before; then somebody must look whether what is there is right."""
+        row = {"run": self.run, "digest": content.digest, "data": content.stored}
+        return connection.execute(_PUT[self._store.store.sqlite], row).rowcount > 0
 
     def get(self, digest: Digest) -> bytes:
         """The bytes of `digest`, checked against it.
@@ -159,10 +165,11 @@ class RunBlobs:
         reason = f"blob {digest} of run {self.run!r} was altered: its bytes do not open as that blob"
         return IntegrityError(reason, next_step=_RESTORE)
 
-    def _mend(self, digest: Digest, sealed: bytes) -> None:
+    def mend(self, content: Content) -> None:
         """Bytes that are there already and are not this blob are put right by whoever has the true ones."""
         try:
-            self.get_stored(digest)
+            self.get_stored(content.digest)
         except IntegrityError:
             with self._store.store.write() as connection:
-                connection.execute(_MEND, {"of_run": self.run, "wanted": digest, "data": sealed})
+                row = {"of_run": self.run, "wanted": content.digest, "data": content.stored}
+                connection.execute(_MEND, row)

@@ -73,8 +73,12 @@ async def _taken(binding: Binding, turn: Turn) -> ModelReply:
     new, reader = _new_messages(turn), binding.services.reader
     seen = await asyncio.to_thread(load, turn.head, reader.link, reader.read, new)
     reply, noted = await _readable(binding, seen)
-    kept = await asyncio.to_thread(keep_reply, binding, turn.head, reply, [*new, *noted])
-    return await asyncio.to_thread(_decided, binding, turn, kept)
+    return await asyncio.to_thread(_kept, binding, turn, reply, [*new, *noted])
+
+
+def _kept(binding: Binding, turn: Turn, reply: AIMessage, new: list[BaseMessage]) -> ModelReply:
+    with binding.services.blobs.together():
+        return _decided(binding, turn, keep_reply(binding, turn.head, reply, new))
 
 
 def _decided(binding: Binding, turn: Turn, reply: ModelReply) -> ModelReply:

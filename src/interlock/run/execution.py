@@ -200,12 +200,25 @@ class Execution:
         return shown, (*result.artifacts, whole)
 
     def _complete(self, result: SandboxResult) -> ExecuteOutput:
+        """What the ledger names is in the blob store before it does."""
+        with self.executor.blobs.together():
+            before, output = self._kept(result)
+        stored = canonical(output.model_dump(mode="json"))
+        after = output.workspace or ""
+        self.executor.ledger.complete(self.call.call_id, self.attempt, stored, output.receipt, before, after)
+        self.executor.results[self.call.call_id, self.digest] = output
+        return output
+
+    def _kept(self, result: SandboxResult) -> tuple[str, ExecuteOutput]:
+        """The files before, and what came of the call, its content and receipt kept."""
         blobs = self.blobs
         before = after = self.executor.ledger.workspace(self.call.run)
         if result.workspace != self._tree:
             before = self.call.workspace
             after = blobs.put(canonical(result.workspace.as_hashed(), max_bytes=TREE_MAX_BYTES))
-        noted = self.executor.ledger.left(self.call.call_id)
+        # A first attempt that had no way out left nothing behind; an earlier one may have had one.
+        once_and_closed = self.attempt == 1 and self.way_out is None
+        noted = [] if once_and_closed else self.executor.ledger.left(self.call.call_id)
         requests = all_requests(noted, (*self._asked, *of_attempt(result.egress, self.attempt)))
         shown, artifacts = self._shown(result)
         receipt = Receipt(
@@ -243,6 +256,4 @@ class Execution:
             # Among what is shared: it holds digests and no content, and still proves what ran once a run is erased.
             receipt=receipt.kept(self.executor.signer, self.executor.blobs),
         )
-        stored = canonical(output.model_dump(mode="json"))
-        self.executor.ledger.complete(self.call.call_id, self.attempt, stored, output.receipt, before, after)
-        return output
+        return before, output

@@ -97,6 +97,8 @@ class Executor:
     shadow: Shadow | None = None
     """A candidate policy that decides beside the one in force, and changes nothing."""
     proofs: LRUCache[str, RunProof] = field(default_factory=lambda: LRUCache(maxsize=512))
+    results: LRUCache[tuple[str, str], ExecuteOutput] = field(default_factory=lambda: LRUCache(maxsize=512))
+    """What this process wrote into the ledger, by call id and digest."""
     locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
     """By run; gone when nobody holds or awaits one."""
     not_started: set[tuple[str, int]] = field(default_factory=set)
@@ -145,18 +147,20 @@ class Executor:
             return await then_cancelled(self._append, run, batch)
 
     def _append(self, run: str, batch: Batch) -> RunProof:
-        proof = self._proof(run)
+        proof = self.proofs.get(run)
+        if proof is None or proof.count < batch.first:
+            proof = self._proof(run)
         try:
             events = list(self._verified(proof, batch))
             self._check_head(proof, batch)
-            if events:
-                self.ledger.append(run, events)
+            held = self.ledger.append(run, events) if events else self.ledger.head(run)
         except BaseException:
             self.proofs.pop(run, None)  # what it learned may be more than what the ledger holds
             raise
         if self.shadow is not None:
             self.shadow.observe(events)
-        return proof
+        # Where another executor committed more, nothing is judged by less than all of it.
+        return proof if held.count == proof.count else self._proof(run)
 
     def _verified(self, proof: RunProof, batch: Batch) -> Iterator[Event]:
         """Those events of a batch that the ledger lacks, each fed to the run's proof."""
@@ -181,11 +185,13 @@ class Executor:
             )
 
     def _ended(self, call_id: str, call_digest: str) -> Mapping[str, JsonValue] | None:
-        """How a call ended by the ledger."""
-        stored = self.ledger.finished(call_id, call_digest)
-        if stored is None:
-            return None
-        result = ExecuteOutput.model_validate(parse(stored))
+        """How a call ended by the ledger, which this process may have told so itself."""
+        result = self.results.get((call_id, call_digest))
+        if result is None:
+            stored = self.ledger.finished(call_id, call_digest)
+            if stored is None:
+                return None
+            result = ExecuteOutput.model_validate(parse(stored))
         return {name: to_jsonable_python(getattr(result, name)) for name in (*BY_THE_EXECUTOR, "egress")}
 
     def _proof(self, run: str) -> RunProof:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from interlock.types.names import Digest
@@ -37,4 +38,13 @@ class BlobStore(Blobs, Protocol):
 
     def of(self, run: str) -> BlobStore:
         """The content of one run, encrypted under the run's key; what it lacks is read from what is shared."""
+        ...
+
+    def together(self) -> AbstractContextManager[None]:
+        """What this thread puts inside the block is stored when the block ends, at once and wholly. `get` gives it
+        before; until then others must not be told its digest. A block that fails stores nothing.
+
+        Raises:
+            LedgerUnavailable: when the block ends, as `put`.
+        """
         ...

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cache
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
+from cachetools import LRUCache
 from pydantic import BaseModel
 from pydantic_core import to_json
 from temporalio.api.common.v1 import Payload
@@ -16,6 +19,8 @@ from temporalio.converter import (
     DefaultFailureConverterWithEncodedAttributes,
     EncodingPayloadConverter,
     PayloadConverter,
+    SerializationContext,
+    StorageDriverStoreContext,
 )
 from temporalio.exceptions import ApplicationError
 
@@ -23,11 +28,13 @@ from interlock.run.payloads.codec import PlainCodec, RunCodec
 from interlock.run.payloads.keys import Vault
 from interlock.run.payloads.packing import LARGEST
 from interlock.run.payloads.refusal import RefusedPayloads
+from interlock.run.payloads.scope import scope_of
 from interlock.run.payloads.storage import external_storage
 
 if TYPE_CHECKING:
     from interlock.settings import Settings
 
+_RUNS: Final = 1024
 _MARK: Final = "__temporal_external_storage_reference"
 
 
@@ -60,9 +67,33 @@ class ValueConverter(PydanticPayloadConverter):
         return payloads
 
 
+@dataclass(frozen=True)
 class RunConverter(DataConverter):
-    """The SDK's data converter, except that it takes no reference for one because it says that it is: the SDK fails
-    the whole workflow task where a payload so marked is none, and marks none itself."""
+    """The SDK's data converter, except for two things.
+
+    It takes no reference for one because it says that it is: the SDK fails the whole workflow task where a payload
+    so marked is none, and marks none itself. And it is made once for each run, not several times for each payload:
+    of a context nothing but the run matters here.
+    """
+
+    _of_runs: LRUCache[str, RunConverter] = field(
+        default_factory=lambda: LRUCache(_RUNS), init=False, repr=False, compare=False
+    )
+    _lock: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
+
+    def with_context(self, context: SerializationContext) -> RunConverter:
+        """See base class."""
+        run = scope_of(context)
+        with self._lock:
+            known = self._of_runs.get(run)
+        if known is None:
+            known = super().with_context(context)
+            with self._lock:
+                self._of_runs[run] = known
+        return known
+
+    def _with_store_context(self, store_ctx: StorageDriverStoreContext) -> RunConverter:
+        return self  # `References.with_context` told it whose payloads it keeps
 
     async def _decode_reference_payload_sequence(self, payloads: Sequence[Payload]) -> list[Payload]:
         return [_unmarked(payload) if _MARK in payload.metadata else payload for payload in payloads]

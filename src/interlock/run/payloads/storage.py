@@ -15,17 +15,19 @@ from temporalio.api.common.v1 import Payload
 from temporalio.api.sdk.v1.external_storage_pb2 import ExternalStorageReference
 from temporalio.converter import (
     ExternalStorage,
+    SerializationContext,
     StorageDriver,
     StorageDriverClaim,
     StorageDriverRetrieveContext,
     StorageDriverStoreContext,
-    StorageDriverWorkflowInfo,
+    WithSerializationContext,
 )
 
 from interlock.errors import IntegrityError, InterlockError, Unreachable
 from interlock.run.payloads.codec import ID_BYTES, is_sealed
 from interlock.run.payloads.keys import Vault
 from interlock.run.payloads.refusal import refusal
+from interlock.run.payloads.scope import scope_of
 
 NAME: Final = "il"
 THRESHOLD: Final = 32 * 1024
@@ -35,12 +37,22 @@ history whole for every replay."""
 
 def external_storage(vault: Vault) -> ExternalStorage:
     """The SDK's configuration of it."""
-    return References(drivers=[RunStorage(vault)], payload_size_threshold=THRESHOLD)
+    return _references(RunStorage(vault))
 
 
-class References(ExternalStorage):
+def _references(driver: RunStorage) -> References:
+    return References(drivers=[driver], payload_size_threshold=THRESHOLD)
+
+
+class References(ExternalStorage, WithSerializationContext):
     """The SDK's storage, except that a reference which anybody made up is refused like any other payload. The SDK
     raises, and so fails the whole workflow task for good."""
+
+    def with_context(self, context: SerializationContext) -> References:
+        """The storage of the run that the context names."""
+        (driver,) = self.drivers
+        assert isinstance(driver, RunStorage)
+        return _references(driver.of(scope_of(context)))
 
     def _get_driver_by_name(self, name: str) -> StorageDriver:
         return self._driver_map.get(name) or self.drivers[0]
@@ -56,9 +68,13 @@ class RunStorage(StorageDriver):
     """Keeps payloads by digest among the blobs of their run. A claim holds the digest and the id of the run's key,
     which says whose blobs they are; where payloads are not encrypted, the run's id."""
 
-    def __init__(self, vault: Vault) -> None:
-        """Use the blobs of `vault`."""
-        self._vault = vault
+    def __init__(self, vault: Vault, run: str = "") -> None:
+        """Use the blobs of `vault`, for payloads of `run`."""
+        self._vault, self._of = vault, run
+
+    def of(self, run: str) -> RunStorage:
+        """The storage of a run."""
+        return RunStorage(self._vault, run)
 
     def name(self) -> str:
         """See base class."""
@@ -72,7 +88,7 @@ class RunStorage(StorageDriver):
         Raises:
             LedgerUnavailable: the blob store cannot be written.
         """
-        return [await asyncio.to_thread(self._stored, context, one) for one in payloads]
+        return [await asyncio.to_thread(self._stored, one) for one in payloads]
 
     async def retrieve(
         self, context: StorageDriverRetrieveContext, claims: Sequence[StorageDriverClaim]
@@ -104,11 +120,11 @@ class RunStorage(StorageDriver):
             return self._vault.keys.by_id(bytes.fromhex(claim["k"])).scope
         return claim.get("r", "")
 
-    def _stored(self, context: StorageDriverStoreContext, payload: Payload) -> StorageDriverClaim:
+    def _stored(self, payload: Payload) -> StorageDriverClaim:
         if is_sealed(payload):
             id = payload.data[:ID_BYTES]
             owner, run = {"k": id.hex()}, self._vault.keys.by_id(id).scope
         else:
-            run = context.target.id or "" if isinstance(context.target, StorageDriverWorkflowInfo) else ""
+            run = self._of
             owner = {"r": run}
         return StorageDriverClaim({**owner, "d": self._vault.blobs(run).put(payload.SerializeToString())})
