@@ -17,7 +17,7 @@ from temporalio.worker import Replayer, Worker
 from interlock.definitions import AgentDefinition
 from interlock.graph import ACTIVITIES, AgentOutcome, AgentTask, Services, configure, register, resolve_model
 from interlock.graph.services import Resolve, _configured
-from interlock.run.worker import workflow_runner
+from interlock.run.graph_worker import workflow_runner
 from interlock.scratch import ScratchBlobs
 from interlock.settings import Settings
 

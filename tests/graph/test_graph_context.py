@@ -14,7 +14,8 @@ from typing_extensions import TypedDict
 
 from interlock.definitions import AgentDefinition, agent
 from interlock.errors import InvalidInput, ProjectError
-from interlock.graph import register, smoke
+from interlock.graph import register
+from interlock.graph.smoke import smoke
 
 
 class Words(TypedDict):

@@ -20,7 +20,7 @@ from typing_extensions import TypedDict
 
 from interlock.definitions import AgentDefinition, agent
 from interlock.errors import ProjectError
-from interlock.graph import smoke
+from interlock.graph.smoke import smoke
 
 
 class Colour(Enum):

@@ -20,9 +20,10 @@ from typing_extensions import TypedDict
 
 from interlock.definitions import AgentDefinition, agent
 from interlock.errors import ProjectError
-from interlock.graph import chat_model, governed_tools, mermaid, register, smoke
+from interlock.graph import chat_model, governed_tools, mermaid, register
 from interlock.graph.beating import SILENCE
 from interlock.graph.conclude import OPTIONS as CONCLUDE
+from interlock.graph.smoke import smoke
 from interlock.graph.turn import OPTIONS as TURN
 
 

@@ -12,9 +12,9 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
 from interlock.project import mount
+from interlock.run.graph_worker import Content
 from interlock.run.histories import executions
 from interlock.run.replay import make_replayer
-from interlock.run.worker import Content
 from interlock.settings import Settings
 
 HISTORIES = Path(__file__).parent / "histories"

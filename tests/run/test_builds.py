@@ -12,8 +12,9 @@ from support.scenario import Tool, allow, ask, call, playbook, project
 
 from interlock.errors import Conflict
 from interlock.run.build import build_id, builds, make_current
+from interlock.run.executor_worker import executor_worker
+from interlock.run.graph_worker import graph_worker
 from interlock.run.histories import executions, fetch_history
-from interlock.run.worker import executor_worker, graph_worker
 from interlock.settings import Settings
 
 pytestmark = pytest.mark.temporal

@@ -17,10 +17,10 @@ from temporalio.testing import ActivityEnvironment
 from interlock.digest import digest_of
 from interlock.run.contracts import ExecuteInput
 from interlock.run.executor import Executor
+from interlock.run.executor_worker import make_executor
 from interlock.run.idempotency import idempotency_key
 from interlock.run.packing import shortened
 from interlock.run.receipt import Receipt
-from interlock.run.worker import make_executor
 from interlock.types.call import ToolCall
 
 pytestmark = pytest.mark.temporal

@@ -14,8 +14,8 @@ from support.scenario import ASKS, Tool, allow, ask, call, playbook, project, wr
 from interlock.policy import load_bundle
 from interlock.project import mount
 from interlock.run.flight_check import Checker, FlightCheck, open_runs
+from interlock.run.graph_worker import Content
 from interlock.run.replay import make_replayer
-from interlock.run.worker import Content
 
 pytestmark = pytest.mark.temporal
 

@@ -26,10 +26,10 @@ from interlock.audit import Ledger
 from interlock.digest import digest_bytes
 from interlock.events import Event, EventBase
 from interlock.run.client import RunClient
+from interlock.run.graph_worker import Content
 from interlock.run.histories import fetch_history
 from interlock.run.payloads import bound_to, data_converter
 from interlock.run.replay import Verdict, replay
-from interlock.run.worker import Content
 from interlock.sandbox import SandboxResult
 from interlock.types import EgressRecord
 

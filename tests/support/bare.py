@@ -17,7 +17,8 @@ with workflow.unsafe.imports_passed_through():
     from interlock.definitions import AgentDefinition, AgentEntry, Manifest, ToolEntry, ToolSchema
     from interlock.digest import canonical, digest_bytes
     from interlock.errors import Refused
-    from interlock.graph import AgentOutcome, AgentTask, CallResult, ModelReply, ProposedCall, drive
+    from interlock.graph import AgentOutcome, AgentTask, CallResult, ModelReply, ProposedCall
+    from interlock.graph.drive import drive
     from interlock.scratch import ScratchBlobs
 
 NOTHING = digest_bytes(b"")

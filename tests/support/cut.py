@@ -14,8 +14,9 @@ from support.bare import manifest_of
 
 from interlock.definitions import AgentDefinition
 from interlock.digest import canonical
-from interlock.graph import AgentOutcome, AgentTask, CallResult, Drained, ModelReply, ProposedCall, drive
+from interlock.graph import AgentOutcome, AgentTask, CallResult, Drained, ModelReply, ProposedCall
 from interlock.graph.conclude import Concluded, Ending, store
+from interlock.graph.drive import drive
 from interlock.graph.playbook import PlaybookCall, Turn
 from interlock.graph.registry import register
 from interlock.graph.scripted import ScriptedModel

@@ -12,7 +12,7 @@ from typing import Any
 from support.hostile import Attack, Recording, attackers_worker, hostile_project
 from support.runtime import running, settings_for
 
-from interlock.run.worker import executor_worker
+from interlock.run.executor_worker import executor_worker
 
 PAY = '''
 import os, sys

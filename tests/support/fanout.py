@@ -22,7 +22,7 @@ from typing_extensions import TypedDict
 
 from interlock.definitions import agent
 from interlock.graph import register
-from interlock.run.worker import workflow_runner
+from interlock.run.graph_worker import workflow_runner
 
 NAMES = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta")
 

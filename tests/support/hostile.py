@@ -47,10 +47,10 @@ from interlock.policy import Bundle, decide
 from interlock.run.attributes import complete
 from interlock.run.catalogue import access_request, built_in
 from interlock.run.contracts import ASK_TOOL, BUILT_IN_TOOLS, SETTLE_TOOL, CommitInput, ExecuteInput, ExecuteOutput
+from interlock.run.executor_worker import executor_worker
 from interlock.run.packing import ENVELOPE, Batch, short, shortened
 from interlock.run.so_far import SoFar
 from interlock.run.steps import COMMIT, EXECUTE
-from interlock.run.worker import executor_worker
 from interlock.signing import load_signer
 from interlock.types.access import AccessRequest, Decision, canonical_request
 from interlock.types.call import ToolCall

@@ -23,9 +23,10 @@ from interlock.run.client import RunClient
 from interlock.run.compilation import compiled
 from interlock.run.connection import connect
 from interlock.run.executor import Executor
+from interlock.run.executor_worker import executor_worker, make_executor
+from interlock.run.graph_worker import Content, graph_worker
 from interlock.run.histories import fetch_history
 from interlock.run.replay import Verdict, replay
-from interlock.run.worker import Content, executor_worker, graph_worker, make_executor
 from interlock.settings import Settings
 from interlock.signing import create_keys, load_signer
 

@@ -74,9 +74,9 @@ async def _checked(
     from interlock.cli.policy.bundles import bundle_named
     from interlock.run.connection import connect
     from interlock.run.flight_check import Checker, open_runs
+    from interlock.run.graph_worker import Content
     from interlock.run.histories import executions
     from interlock.run.replay import make_replayer
-    from interlock.run.worker import Content
 
     bundle = bundle_named(own, str(folder_of(own, policy)))
     client = await connect(own)

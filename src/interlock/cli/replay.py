@@ -16,8 +16,8 @@ from interlock.cli.session import opened, settings
 from interlock.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from interlock.run.graph_worker import Content
     from interlock.run.replay import Difference, Verdict
-    from interlock.run.worker import Content
 
 
 def replay(
@@ -59,8 +59,8 @@ def _read(file: Path) -> str:
 
 async def _replayed(own: Any, run: str, exported: str | None, *, tree: bool) -> list[Verdict]:
     from interlock.cli.resolve import run_of
+    from interlock.run.graph_worker import Content
     from interlock.run.replay_hand_offs import below
-    from interlock.run.worker import Content
 
     content = cache(lambda: Content.load(own.root))  # not before there is a history to replay
     with opened(own) as (ledger, _):

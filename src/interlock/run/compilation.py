@@ -16,7 +16,7 @@ from interlock.sandbox import build_command, compile_tools, image_id, kept_sbom
 from interlock.settings import Settings
 from interlock.types.blobs import Blobs
 
-GRAPH_CHECK: Final = "interlock.graph:smoke"
+GRAPH_CHECK: Final = "interlock.graph.smoke:smoke"
 
 
 def images_of(settings: Settings, bundle: Bundle) -> dict[str, str]:

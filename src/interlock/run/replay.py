@@ -27,12 +27,12 @@ from interlock.run.authority import trust
 from interlock.run.chain import tap
 from interlock.run.erased_record import signatures
 from interlock.run.erasure import told
+from interlock.run.graph_worker import Content, workflow_runner
 from interlock.run.histories import executions, is_whole
 from interlock.run.payloads import data_converter
 from interlock.run.pinned import pinned, problem, receipted
 from interlock.run.proof import RunProof, Sources, recorded_sources
 from interlock.run.replay_hand_offs import hand_off_differences
-from interlock.run.worker import Content, workflow_runner
 from interlock.settings import Settings
 from interlock.signing import Verifier, load_verifier
 from interlock.types.blobs import BlobStore

@@ -14,9 +14,6 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 
 from interlock.errors import Unreachable
 from interlock.run.connection import connect
-from interlock.run.erasing import keep_erased
-from interlock.run.keeping import keep_ready
-from interlock.run.worker import executor_worker, graph_worker, make_executor
 from interlock.settings import Settings
 
 RoleName = Literal["graph", "executor"]
@@ -44,7 +41,12 @@ async def serve(role: RoleName, settings: Settings, ready: Callable[[str], None]
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     client = await _connected(settings)
+    # Each role loads its own half alone: the other's is a second or more, and none of its business.
     if role == "executor":
+        from interlock.run.erasing import keep_erased
+        from interlock.run.executor_worker import executor_worker, make_executor
+        from interlock.run.keeping import keep_ready
+
         executor = make_executor(settings)
         keeping = [asyncio.create_task(one) for one in (keep_ready(executor, settings), keep_erased(executor))]
         try:
@@ -55,6 +57,8 @@ async def serve(role: RoleName, settings: Settings, ready: Callable[[str], None]
             await asyncio.gather(*keeping, return_exceptions=True)
             await executor.driver.close()
     else:
+        from interlock.run.graph_worker import graph_worker
+
         await _until(stop, graph_worker(client, settings), "graph worker", ready)
 
 

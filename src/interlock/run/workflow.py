@@ -15,7 +15,8 @@ from interlock.events import (
     AgentFinished,
     AgentStarted,
 )
-from interlock.graph import AgentOutcome, AgentTask, Drained, Stopped, drive
+from interlock.graph import AgentOutcome, AgentTask, Drained, Stopped
+from interlock.graph.drive import drive
 from interlock.run.gate import RunGate
 from interlock.run.governed import GovernedRun, words_of
 from interlock.run.hand_off_step import hand_on
