@@ -37,6 +37,11 @@ chaos: ## 300 runs, parts killed and broken as a printed seed says (SEED=, RUNS=
 	@$(BIN)/python -m pytest tests/chaos/test_schedule.py -q -p no:xdist --chaos-runs $(or $(RUNS),300) \
 		--chaos-seed $(or $(SEED),$(shell date +%s)) $(if $(STORE),--chaos-store $(STORE))
 
+.PHONY: endure
+endure: ## One run of 5,000 steps with 200 approvals, verified as one chain (STEPS= for less)
+	@sh scripts/setup.sh test
+	@$(BIN)/python -m pytest tests/run/test_long_run.py -q -p no:xdist --long-run-steps $(or $(STEPS),5000)
+
 .PHONY: histories
 histories: ## Record the histories that later versions must replay (tests/replay/histories/VERSION)
 	@sh scripts/setup.sh test

@@ -1,4 +1,4 @@
-"""One run of many steps with people in between: it ends well and is one chain. `make chaos` runs 5,000 steps."""
+"""One run of many steps with people in between: it ends well and is one chain. `make endure` has 5,000 of them."""
 
 from __future__ import annotations
 
