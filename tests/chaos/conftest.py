@@ -20,7 +20,7 @@ from support.cli_runtime import Interlock, eventually
 from support.runtime import copy_project
 from support.scenario import Tool, add_agent, call, playbook
 
-from interlock.audit import Ledger, SqlBlobs
+from interlock.audit import SqlBlobs
 from interlock.digest import parse
 from interlock.encryption import FileKeys
 from interlock.events import Event
@@ -148,7 +148,7 @@ class Chaos:
 
     def containers(self, *runs: str) -> list[str]:
         """The calls of these runs that have a container."""
-        with contextlib.closing(self.ledger()) as ledger:
+        with contextlib.closing(self.cli.ledger()) as ledger:
             calls = {f"/{container_name(row.call_id)}": row.call_id for run in runs for row in ledger.calls(run)}
         rows = self.engine.containers(all=True, filters={"label": "interlock.sandbox"})
         return [calls[name] for row in rows for name in row["Names"] or () if name in calls]
@@ -174,17 +174,14 @@ class Chaos:
         told = self.cli("replay", run, "--json")
         assert told.code == 0, f"{told.out}\n{told.err}"
 
-    def ledger(self) -> Ledger:
-        return Ledger(f"sqlite:///{self.cli.state}/ledger.db", read_only=True)
-
     def events(self, run: str, kind: str) -> list[Any]:
-        with contextlib.closing(self.ledger()) as ledger:
+        with contextlib.closing(self.cli.ledger()) as ledger:
             events: list[Event] = ledger.events(run)
         return [event for event in events if event.kind == kind]
 
     def attempts(self, run: str) -> list[int]:
         """How often each call was begun."""
-        with contextlib.closing(self.ledger()) as ledger:
+        with contextlib.closing(self.cli.ledger()) as ledger:
             return [row.attempt for row in ledger.calls(run)]
 
     def blob(self, run: str, digest: str) -> bytes:

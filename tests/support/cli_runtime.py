@@ -1,4 +1,4 @@
-"""A running `interlock dev`, and its commands as users call them: processes of their own, on real parts."""
+"""A running `interlock dev`, and commands beside it: processes of their own, on real parts."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+
+from support import forked
+
+from interlock.audit import Ledger
 
 T = TypeVar("T")
 READY_S = 120
@@ -55,7 +59,7 @@ class Interlock:
 
     def __call__(self, *arguments: str, **settings: str) -> Told:
         done = subprocess.run(
-            [sys.executable, "-m", "interlock.cli.main", *arguments],
+            [forked.command(), *arguments],
             cwd=self.root,
             env={**self.environment, **settings},
             stdin=subprocess.DEVNULL,
@@ -90,13 +94,13 @@ class Interlock:
         """The id of the run's open request, once there is one."""
 
         def look() -> str:
-            rows = self.ok("approval", "list", "--json").json["requests"] if self._has_ledger() else []
-            return next((row["request_id"] for row in rows if row["run"] == run), "")
+            with contextlib.closing(self.ledger()) as ledger:
+                return next((row.request_id for row in ledger.approvals(run=run)), "")
 
         return eventually(look)
 
-    def _has_ledger(self) -> bool:
-        return (self.state / "ledger.db").exists()
+    def ledger(self) -> Ledger:
+        return Ledger(f"sqlite:///{self.state}/ledger.db", read_only=True)
 
     def copies(self, folder: Path) -> dict[str, str]:
         """Consistent copies of ledger and blobs, as settings."""

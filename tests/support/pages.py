@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from markdown_it import MarkdownIt
+from support import forked
 from support.cli_runtime import Interlock
 
 DEV = "interlock dev"
@@ -61,7 +62,7 @@ class Reader:
     def __post_init__(self) -> None:
         self.runtime = Interlock(self.folder)
         own = self.runtime.environment
-        own |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        own |= {"PATH": f"{forked.command().parent}:{Path(sys.executable).parent}:{os.environ['PATH']}"}
         own |= {"TEMPORAL_ADDRESS": own["INTERLOCK_TEMPORAL_ADDRESS"]}  # read by `temporal` itself
 
     def follow(self, page: Path, *, start: str = "") -> None:
