@@ -77,3 +77,17 @@ def test_request_id_obeys_nobody(capsys: pytest.CaptureFixture[str]) -> None:
 def test_possible_decisions_are_said(capsys: pytest.CaptureFixture[str], kind: str, words: str) -> None:
     print_card(card(kind=kind))
     assert words in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("expected", "words"),
+    [
+        ({"choices": ["ship", "ho\nld"]}, "respond with one of 'ship', 'ho\\nld'; or reject\n"),
+        ({"answer": {"type": "object"}}, "respond with a JSON object as `answer` says, or reject\n"),
+    ],
+)
+def test_expected_answer_is_said(capsys: pytest.CaptureFixture[str], expected, words: str) -> None:
+    print_card(card(kind="question", exact_arguments={"question": "Now?", **expected}))
+    assert words in capsys.readouterr().out
+    print_card(card(kind="call", exact_arguments=expected))
+    assert "approve, edit or reject\n" in capsys.readouterr().out

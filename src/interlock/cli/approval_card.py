@@ -54,9 +54,19 @@ def _facts(card: Card) -> None:
         ("why", card.reason),
         ("route", f"{card.route}: {card.quorum} of {', '.join(card.approvers)}"),
         ("deadline", f"{until} ({say.left(card.seconds_left)} left; then it is denied)"),
-        ("decide", _VERDICTS[card.kind]),
+        ("decide", _decisions(card)),
     ):
         say.safe_line(f"{name + ':':<10} {text if name == 'why' else visible_line(text)}")
+
+
+def _decisions(card: Card) -> str:
+    """What may be decided; of a question that says what it expects, what an answer is."""
+    choices, answer = (card.exact_arguments.get(name) for name in ("choices", "answer"))
+    if card.kind == "question" and isinstance(choices, list):
+        return f"respond with one of {', '.join(map(repr, choices))}; or reject"
+    if card.kind == "question" and isinstance(answer, dict):
+        return "respond with a JSON object as `answer` says, or reject"
+    return _VERDICTS[card.kind]
 
 
 def _changes(changes: tuple[FileChange, ...]) -> None:

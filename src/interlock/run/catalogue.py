@@ -28,11 +28,14 @@ from interlock.types.names import Digest
 T = TypeVar("T")
 
 _TEXT: Final = {"type": "string"}
+_CHOICES: Final = {"type": "array", "items": _TEXT}
 _BUILT_IN: Final[Mapping[str, tuple[str, dict[str, Any]]]] = {
-    ASK_TOOL: ("ask", {"question": {}}),
+    ASK_TOOL: ("ask", {"question": {}, "choices": _CHOICES, "answer": {"type": "object"}}),
     SETTLE_TOOL: ("settle", {"call_id": _TEXT, "tool": _TEXT, "reason": _TEXT}),
     HAND_OFF_TOOL: ("hand_off", {"agent": _TEXT, "task": {}}),
 }
+_OPTIONAL: Final = ("choices", "answer")
+"""Of a question: see `interlock.run.answering`."""
 _RESOURCES: Final[Mapping[str, str]] = {HAND_OFF_TOOL: "agent:{agent}"}
 
 
@@ -42,7 +45,7 @@ def built_in(tool: str) -> ToolEntry:
     parameters: dict[str, Any] = {
         "type": "object",
         "properties": properties,
-        "required": list(properties),
+        "required": [name for name in properties if name not in _OPTIONAL],
         "additionalProperties": False,
     }
     schema = ToolSchema(

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from pydantic import JsonValue
+from pydantic import BaseModel, JsonValue
 from temporalio import workflow
 
 from interlock.approval import Controls, PendingApproval
@@ -54,6 +54,8 @@ class RunContext:
     """By place: of calls whose node still waits for others."""
     answers: dict[str, JsonValue] = field(default_factory=dict)
     """By place: of questions whose agent is at work."""
+    answer_models: dict[str, type[BaseModel]] = field(default_factory=dict)
+    """By place: of questions that this execution's `steps` has come to. Nothing of them is carried over."""
     mailbox: Mailbox = field(default_factory=Mailbox)
     """What people sent to it."""
     receiving: asyncio.Lock = field(default_factory=asyncio.Lock)

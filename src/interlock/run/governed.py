@@ -46,6 +46,7 @@ from interlock.run.hand_off import CHILD_ENDED, wake_parent
 from interlock.run.joining import stopped
 from interlock.run.marking import WorkflowMark
 from interlock.run.proposal import set_aside
+from interlock.run.question import check_answer
 from interlock.run.signals import check, take
 from interlock.run.steps import commit, open_run
 
@@ -168,6 +169,7 @@ class GovernedRun:
     def _check_vote(self, decision: VoteInput) -> None:
         claims = ApprovalClaims.read(api_verifier(), decision.token, now=temporal.now())
         self._pending(claims)[1].check(claims, temporal.now())
+        check_answer(self._context, claims)
 
     @temporal.update(name="control")
     async def control(self, control: ControlInput) -> RunState:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from interlock.graph import ProposedCall
+from interlock.run.answering import Expected
 from interlock.types.access import Decision
 from interlock.types.call import ToolCall
 
@@ -36,6 +37,8 @@ class QuestionUnderWay(UnderWay):
     """A question to a person."""
 
     question: JsonValue
+    expected: Expected = Expected()
+    """What its answer must be."""
 
 
 class CallUnderWay(UnderWay):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
-from pydantic import JsonValue
+from pydantic import BaseModel, JsonValue
 from temporalio.exceptions import is_cancelled_exception
 from temporalio.langgraph import graph
 
@@ -17,6 +17,7 @@ from interlock.events import (
 )
 from interlock.graph import AgentOutcome, AgentTask, Drained, Stopped
 from interlock.graph.drive import drive
+from interlock.run.answering import Expected, fitted
 from interlock.run.gate import RunGate
 from interlock.run.governed import GovernedRun, words_of
 from interlock.run.hand_off_step import hand_on
@@ -27,6 +28,7 @@ from interlock.run.steps import keep
 from interlock.run.timers import sleep
 
 T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
 
 
 class Workflow(GovernedRun):
@@ -46,14 +48,43 @@ class Workflow(GovernedRun):
 
         return AgentOutcome.model_validate(await run.journal.step("agent", [name, task], turn))
 
-    async def ask(self, agent: str, question: JsonValue) -> JsonValue:
-        """Ask a person, in the name of an agent; returns the answer's text."""
-        run = self._context
+    @overload
+    async def ask(self, agent: str, question: JsonValue, *, choices: Sequence[str] | None = None) -> JsonValue: ...
+
+    @overload
+    async def ask(self, agent: str, question: JsonValue, *, answer: type[M]) -> M: ...
+
+    async def ask(
+        self,
+        agent: str,
+        question: JsonValue,
+        *,
+        choices: Sequence[str] | None = None,
+        answer: type[BaseModel] | None = None,
+    ) -> Any:
+        """Ask a person, in the name of an agent. An answer that does not fit is refused when it is given.
+
+        Args:
+            agent: in whose name.
+            question: text, or an object.
+            choices: the only texts that are an answer.
+            answer: model of the answer, which is then a JSON object.
+
+        Returns:
+            The answer's text, or an instance of the model.
+
+        Raises:
+            Refused: no rule routes it, nobody answered in time, or it was rejected.
+            InvalidInput: the answer does not fit after all: the model was changed since it was given.
+        """
+        run, expected = self._context, Expected.of(choices, answer)
 
         async def asked(key: str) -> JsonValue:
-            return await put(run, agent, question, place=key)
+            return await put(run, agent, question, place=key, expected=expected, model=answer)
 
-        return await run.journal.step("ask", [agent, question], asked)
+        what = [agent, question, *([expected.arguments()] if expected.arguments() else [])]
+        value = await run.journal.step("ask", what, asked)
+        return fitted(answer, value) if answer else value
 
     async def hand_off(self, agent: str, to: str, task: JsonValue) -> AgentOutcome:
         """Hand work of an agent on to another, which does it in a run of its own: with no more permissions than the
