@@ -15,11 +15,12 @@ from support.scenario import ASKS, Tool, allow, ask, call, playbook, project
 from support.verifying import verified
 from temporalio.client import WorkflowFailureError
 
-from interlock.approval import ScheduleClaims, lifetime, lifetime_until
+from interlock.approval import LONGEST_LIFE, ScheduleClaims, lifetime, lifetime_until
 from interlock.audit import RunRow
 from interlock.digest import canonical, digest_of
 from interlock.errors import Conflict, InvalidInput
 from interlock.run.contracts import RunInput, RunOutcome
+from interlock.run.schedule_end import ending_rule
 from interlock.run.schedule_spec import Manner
 from interlock.run.schedules import Schedules
 from interlock.run.timing_text import timing
@@ -320,3 +321,40 @@ async def test_trigger_through_temporal_starts_no_other_moment(world: World) -> 
     assert "names no run at" in alarm.detail
     assert world.runs("pulled") == []
     await world.schedules.delete("pulled")
+
+
+# -- what ends a schedule that was deleted ---------------------------------------------------------------------
+
+
+async def test_statement_of_a_deleted_schedule_runs_nothing_once_a_rule_says_so(world: World) -> None:
+    """Whoever may write to Temporal still has the statement, and starts the run of a moment that was left out."""
+    claims, other = world.statement("retired"), world.statement("retired_not")
+    before, after = moment(timedelta(hours=2)), moment(timedelta(hours=1))
+    await world.make("retired", paused=True)
+    assert (await world.by_hand(claims, claims.run_at(before))).status == "completed"
+    text = await world.schedules.delete("retired")
+    (world.runtime.settings.root / "permissions" / "ended.yaml").write_text(f"rules:\n{text}")
+    policy = world.runtime.executor.policy
+    await eventually(lambda: policy.current().rule("ended_retired"))
+    for row in (claims, other):
+        await world.by_hand(row, row.run_at(after))
+    denied, allowed = (world.runtime.ledger.events(row.run_at(after)) for row in (claims, other))
+    (refused,) = [event for event in denied if event.kind == "call.refused"]
+    assert "schedule retired was deleted" in refused.detail
+    assert [event.kind for event in denied].count("call.finished") == 0
+    assert [event.kind for event in allowed].count("call.finished") == 1
+    await verified(world.runtime, claims.run_at(before))
+    await verified(world.runtime, claims.run_at(after))
+
+
+async def test_schedule_that_is_none_cannot_be_deleted(world: World) -> None:
+    for name in ("nothing", "no-name", "x: y"):
+        with pytest.raises(InvalidInput):
+            await world.schedules.delete(name)
+
+
+def test_ending_rule_outlives_every_statement() -> None:
+    now = datetime(2027, 3, 1, 23, 59, tzinfo=UTC)
+    rule = ending_rule("nightly", now)
+    assert rule.expires is not None
+    assert rule.expires > (now + LONGEST_LIFE).date()

@@ -29,8 +29,11 @@ def resume(name: Name, as_user: AsUser = "", reason: Reason = "", as_json: AsJso
 
 
 def delete(name: Name, as_user: AsUser = "", as_json: AsJson = False) -> None:
-    """End a schedule. Runs that go on are not touched."""
-    _done(name, "deleted", as_user, lambda found, by: found.delete(name), as_json=as_json)
+    """End a schedule. Runs that go on are not touched. Prints a policy file that ends its statements, too."""
+    rule = _done(name, "deleted", as_user, lambda found, by: found.delete(name), as_json=as_json, gives="rule")
+    if not as_json:
+        say.note("what was signed holds until it expires; this in permissions/ denies every call of its runs:")
+        say.line(f"rules:\n{rule}".rstrip())
 
 
 def trigger(name: Name, as_user: AsUser = "", as_json: AsJson = False) -> None:
@@ -58,7 +61,13 @@ def backfill(
 
 
 def _done(
-    name: str, done: str, user: str, act: Callable[[Schedules, str], Awaitable[Any]], *, as_json: bool
+    name: str,
+    done: str,
+    user: str,
+    act: Callable[[Schedules, str], Awaitable[Any]],
+    *,
+    as_json: bool,
+    gives: str = "run",
 ) -> Any:
     from interlock.cli.resolve import person_of
 
@@ -73,7 +82,7 @@ def _done(
 
     given = asyncio.run(acted())
     if as_json:
-        say.document({"schedule": name, "done": done, "by": by, **({"run": given} if given else {})})
+        say.document({"schedule": name, "done": done, "by": by, **({gives: given} if given else {})})
     else:
         say.note(f"schedule {name} {done}") if given else say.line(f"schedule {name} {done}")
     return given

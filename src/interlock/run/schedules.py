@@ -34,6 +34,7 @@ from interlock.errors import Conflict, InvalidInput, Unreachable
 from interlock.run.asked_for import asked_for
 from interlock.run.catalogue import load_manifest
 from interlock.run.client import RunClient
+from interlock.run.schedule_end import ending_rule_yaml
 from interlock.run.schedule_spec import Manner, overlap_policy, spec_of
 from interlock.run.scheduled import PREFIX, SCHEDULED, ScheduledInput
 from interlock.types.timing import Timing
@@ -139,9 +140,15 @@ class Schedules:
         """Start runs of it again."""
         await self._asked(self._handle(name).unpause(note=f"resumed by {by}{_because(reason)}"), name)
 
-    async def delete(self, name: str) -> None:
-        """End it; runs that go on are not touched."""
+    async def delete(self, name: str) -> str:
+        """End it; runs that go on are not touched. Returns the rule, as YAML, without which its statements hold on.
+
+        Raises:
+            InvalidInput: there is none of this name.
+        """
+        _check_name(name)
         await self._asked(self._handle(name).delete(), name)
+        return ending_rule_yaml(name, datetime.now(UTC))
 
     async def trigger(self, name: str, *, by: str) -> str:
         """Start what it runs, now. That is no moment of the schedule, so it is a run of whoever triggers it."""
@@ -177,8 +184,7 @@ class Schedules:
         by: str,
         until: datetime,
     ) -> tuple[ScheduleClaims, JsonValue]:
-        if not re.match(SCHEDULE_PATTERN, name):
-            raise InvalidInput(f"schedule {name!r}: a name is lower-case letters, digits and _, at most 40 of them")
+        _check_name(name)
         now = datetime.now(UTC)
         if not now < until <= now + LONGEST_LIFE:
             raise InvalidInput(f"--until: {until.isoformat()} is not within the next {LONGEST_LIFE.days} days")
@@ -242,6 +248,11 @@ class Schedules:
             if error.status == RPCStatusCode.NOT_FOUND:
                 raise InvalidInput(f"there is no schedule {name!r}", next_step="interlock schedule list") from error
             raise Unreachable(f"Temporal did not answer: {error.message}") from error
+
+
+def _check_name(name: str) -> None:
+    if not re.fullmatch(SCHEDULE_PATTERN, name):
+        raise InvalidInput(f"schedule {name!r}: a name is lower-case letters, digits and _, at most 40 of them")
 
 
 def _because(reason: str) -> str:
