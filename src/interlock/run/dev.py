@@ -95,9 +95,8 @@ class Dev:
         watchers: list[asyncio.Task[None]] = []
         try:
             await self._start_temporal(watchers)
-            for role, ready in (("executor", "serves queue"), ("graph", "serves queue")):
-                command = [sys.executable, "-m", "interlock.cli.main", "worker", role]
-                watchers.append(await self._start(Part(f"{role} worker", command, ready=ready)))
+            # Together: what takes time is what each of them loads.
+            await asyncio.gather(*(self._start(_worker(role), watchers) for role in ("executor", "graph")))
             self._write_state()
             self.say("ready: interlock run start NAME; stop with Ctrl-C")
             await self.stopping.wait()
@@ -113,7 +112,7 @@ class Dev:
         database = self.settings.state_folder / "temporal.db"
         command = [temporal_binary(), "server", "start-dev", "--ip", host, "--port", port]
         command += ["--namespace", self.settings.temporal_namespace, "--db-filename", str(database)]
-        watchers.append(await self._start(Part("temporal", [*command, *TEMPORAL_OPTIONS])))
+        await self._start(Part("temporal", [*command, *TEMPORAL_OPTIONS]), watchers)
         await self._until_temporal_answers()
 
     async def _until_temporal_answers(self) -> None:
@@ -126,9 +125,10 @@ class Dev:
             await asyncio.sleep(0.2)
         raise Unreachable(f"temporal does not come up:\n{self._tail('temporal')}", next_step="is the port taken?")
 
-    async def _start(self, part: Part) -> asyncio.Task[None]:
+    async def _start(self, part: Part, watchers: list[asyncio.Task[None]]) -> None:
         self.parts.append(part)
         watcher = asyncio.create_task(self._supervise(part))
+        watchers.append(watcher)
         ready, died = asyncio.create_task(part.is_ready.wait()), asyncio.create_task(self.stopping.wait())
         done, waiting = await asyncio.wait({ready, died, watcher}, timeout=90, return_when="FIRST_COMPLETED")
         for task in waiting - {watcher}:
@@ -137,7 +137,6 @@ class Dev:
             raise Unreachable(f"{part.name} does not come up:\n{self._tail(part.name)}")
         if ready in done:
             self.say(f"{part.name} runs (log {self._log_path(part.name)})")
-        return watcher
 
     async def _supervise(self, part: Part) -> None:
         """Run a part; start it again if it dies after it was ready. Its output goes to its log."""
@@ -216,6 +215,12 @@ class Dev:
         running = {part.name: part.process.pid for part in self.parts if part.process is not None}
         path = state_path(self.settings)
         path.write_text(json.dumps({"pid": os.getpid(), "parts": running}, indent=1))
+
+
+def _worker(role: str) -> Part:
+    return Part(
+        f"{role} worker", [sys.executable, "-m", "interlock.cli.main", "worker", role], ready="serves queue"
+    )
 
 
 def state_path(settings: Settings) -> Path:
