@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import forked
 from support.cli_runtime import eventually
 from support.compose import ROOT, Compose
 
@@ -137,7 +138,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What people hand to the client: the compiled project and a checkout, readable for its user."""
     folder = tmp_path_factory.mktemp("handed-over")
     prepare_sample(SAMPLE, folder / "work", ROOT / ".state" / "samples")
-    interlock = [sys.executable, "-m", "interlock.cli.main"]
+    interlock = [forked.command()]
     state = {**os.environ, "INTERLOCK_STATE": str(folder / "state")}
     for command in (["sandbox", "build"], ["compile", "--out", str(folder / "release.json")]):
         subprocess.run([*interlock, *command], cwd=ROOT, env=state, check=True, capture_output=True)

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from base64 import b64decode
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import forked
 from support.runtime import Runtime, running, settings_for
 from support.scenario import ASKS, Tool, allow, ask, call, playbook, project
 from support.temporal import TemporalServer, start_temporal
@@ -321,7 +321,7 @@ def environment(runtime: Runtime) -> dict[str, str]:
 
 
 def interlock(runtime: Runtime, *arguments: str) -> str:
-    command = [sys.executable, "-m", "interlock.cli.main", *arguments]
+    command = [forked.command(), *arguments]
     done = subprocess.run(
         command, env=environment(runtime), cwd=runtime.settings.root, capture_output=True, text=True
     )
@@ -332,7 +332,7 @@ def interlock(runtime: Runtime, *arguments: str) -> str:
 @pytest.fixture(scope="module")
 def codec(sealed: Runtime) -> Iterator[str]:
     """The address of a codec server, as people start it."""
-    command = [sys.executable, "-m", "interlock.cli.main", "codec", "serve", "--port", "0", "--json"]
+    command = [forked.command(), "codec", "serve", "--port", "0", "--json"]
     process = subprocess.Popen(
         command, env=environment(sealed), cwd=sealed.settings.root, stdout=subprocess.PIPE, text=True
     )

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
 import pytest
+from support import forked
 from support.runtime import Runtime, eventually, running, settings_for
 from support.small import call, small_project
 from temporalio.api.enums.v1 import EventType
@@ -45,7 +45,7 @@ def worker(settings: Settings, role: str) -> Iterator[subprocess.Popen[bytes]]:
         "INTERLOCK_UNSAFE_IN_PROCESS": settings.unsafe_in_process,
     }
     process = subprocess.Popen(
-        [sys.executable, "-m", "interlock.cli.main", "worker", role],
+        [forked.command(), "worker", role],
         env={**os.environ, **given},
         cwd=settings.root,
         stdout=subprocess.PIPE,

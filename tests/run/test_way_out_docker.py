@@ -6,11 +6,11 @@ import asyncio
 import json
 import sqlite3
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from support import forked
 from support.egress import TOKEN, Service, service
 from support.runtime import Runtime, eventually, running, settings_for
 from support.scenario import Tool, call, playbook, project
@@ -164,7 +164,7 @@ async def test_captured_call_sends_nothing(runtime: Runtime, server: Service) ->
     told = await asyncio.to_thread(
         subprocess.run,
         [
-            *(sys.executable, "-m", "interlock.cli.main", "tool", "call", "ask_server", "--capture", "--json"),
+            *(forked.command(), "tool", "call", "ask_server", "--capture", "--json"),
             *("--agent", "filer", "--as", "user:alice", "--arguments", '{"text": "/issues"}'),
         ],
         capture_output=True,

@@ -44,6 +44,8 @@ class Interlock:
     root: Path
     environment: dict[str, str] = field(default_factory=dict)
     dev: subprocess.Popen[bytes] | None = None
+    forks: bool = False
+    """Whether `interlock dev` and its parts are forked too, where no test is about their processes."""
 
     def __post_init__(self) -> None:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("INTERLOCK_")}
@@ -77,7 +79,8 @@ class Interlock:
     def start(self) -> None:
         """Start `interlock dev` and wait until it is ready."""
         with self.log.open("wb") as log:
-            command = [sys.executable, "-m", "interlock.cli.main", "dev"]
+            own = [sys.executable, "-m", "interlock.cli.main"]
+            command = [*([forked.command()] if self.forks else own), "dev"]
             self.dev = subprocess.Popen(
                 command, cwd=self.root, env=self.environment, stdout=log, stderr=subprocess.STDOUT
             )

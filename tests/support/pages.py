@@ -60,7 +60,7 @@ class Reader:
     beside: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.runtime = Interlock(self.folder)
+        self.runtime = Interlock(self.folder, forks=True)
         own = self.runtime.environment
         own |= {"PATH": f"{forked.command().parent}:{Path(sys.executable).parent}:{os.environ['PATH']}"}
         own |= {"TEMPORAL_ADDRESS": own["INTERLOCK_TEMPORAL_ADDRESS"]}  # read by `temporal` itself
