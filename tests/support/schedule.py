@@ -16,6 +16,16 @@ ONE_BY_ONE = (
     "tests/chaos/test_shutdown.py",
 )
 """They leave containers of dead executors, or remove all that are on the machine: never two of them at once."""
+LONG = (
+    "tests/e2e/",
+    "tests/run/test_continuation.py",
+    "tests/benchmarks/",
+    "tests/project_engine/test_scaffold.py",
+    "tests/run/test_replay.py",
+    "tests/run/test_several_workers.py",
+    "tests/chaos/test_schedule.py",
+)
+"""Files of a minute and more: begun last, one of them would keep everybody waiting."""
 QUICK = ("tests/approval/", "tests/ground/", "tests/policy/", "tests/project/", "tests/setup/")
 """Folders of short tests that wait for nothing: they fill the end, when others still do their last long one."""
 CHAOS_SEED = 2570
@@ -36,9 +46,10 @@ class ByFile(LoadScopeScheduling):
 
 def rank(nodeid: str) -> int:
     """What comes first: the longest file's worth of tests, then long ones, most, quick ones."""
-    for place, start in enumerate((*ONE_BY_ONE, *APART)):
+    first = (*ONE_BY_ONE, *APART, *LONG)
+    for place, start in enumerate(first):
         if nodeid.startswith(start):
-            return place - 10
+            return place - len(first)
     return nodeid.startswith(QUICK)
 
 
