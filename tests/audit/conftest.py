@@ -96,6 +96,8 @@ def postgres() -> Iterator[PostgresServer]:
         yield server
 
 
+NO_TLS = "?sslmode=disable"
+"""A connection that may have TLS reads the system's certificates first, which takes longer than most tests."""
 KINDS = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 STORES: dict[str, Callable[[str], Any]] = {"ledger": Ledger, "blobs": SqlBlobs}
 
@@ -134,7 +136,7 @@ def _copied(kind: str, folder: Path, request: pytest.FixtureRequest) -> Database
 
         return Database(kind, copy)
     server: PostgresServer = request.getfixturevalue("postgres")
-    return Database(kind, lambda store: server.new_database(store, _name(migrated(kind, store))))
+    return Database(kind, lambda store: server.new_database(store, _name(migrated(kind, store))) + NO_TLS)
 
 
 def _name(url: str) -> str:

@@ -84,7 +84,8 @@ class PostgresServer:
 def connect(url: str) -> Any:
     """A plain connection of the driver's."""
     at = make_url(url)
-    return pg8000.connect(at.username, at.host, at.database, at.port, at.password, timeout=30)
+    # Without TLS, which a server without it is asked for otherwise, after the system's certificates were read.
+    return pg8000.connect(at.username, at.host, at.database, at.port, at.password, timeout=30, ssl_context=False)
 
 
 @contextmanager
