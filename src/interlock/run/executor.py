@@ -57,7 +57,7 @@ from interlock.types.approval import RequestKind
 from interlock.types.blobs import BlobStore
 from interlock.types.call import ToolCall
 
-BEAT_S: Final = 1.0
+BEAT_S: Final = 0.8
 CLOCKS_MAY_DIFFER: Final = timedelta(minutes=5)
 CLOCKS_MAY_BE_WRONG: Final = timedelta(days=2)
 
