@@ -26,6 +26,8 @@ class Database:
     kind: str
     make: Callable[[str], str]
     """Makes one of the stores, "ledger" or "blobs"; returns its URL."""
+    drop: Callable[[str], None] = lambda url: None
+    """Removes one."""
     _connections: dict[tuple[str, bool], Any] = field(default_factory=dict)
 
     @cached_property
@@ -45,9 +47,12 @@ class Database:
         return self._run(statement, parameters, blobs, unguarded=True)
 
     def close(self) -> None:
-        """End the connections."""
+        """End the connections, and the stores that were made."""
         for connection in self._connections.values():
             connection.close()
+        for url in (self.__dict__.get("ledger_url"), self.__dict__.get("blobs_url")):
+            if url is not None:
+                self.drop(url)
 
     def _run(self, statement: str, parameters: tuple[Any, ...], blobs: bool, *, unguarded: bool) -> Any:
         url = self.blobs_url if blobs else self.ledger_url
@@ -123,7 +128,7 @@ def _empty(kind: str, folder: Path, request: pytest.FixtureRequest) -> Database:
     if kind == "sqlite":
         return Database(kind, lambda store: f"sqlite:///{folder / store}.db")
     server: PostgresServer = request.getfixturevalue("postgres")
-    return Database(kind, server.new_database)
+    return Database(kind, server.new_database, server.drop)
 
 
 def _copied(kind: str, folder: Path, request: pytest.FixtureRequest) -> Database:
@@ -136,7 +141,9 @@ def _copied(kind: str, folder: Path, request: pytest.FixtureRequest) -> Database
 
         return Database(kind, copy)
     server: PostgresServer = request.getfixturevalue("postgres")
-    return Database(kind, lambda store: server.new_database(store, _name(migrated(kind, store))) + NO_TLS)
+    return Database(
+        kind, lambda store: server.new_database(store, _name(migrated(kind, store))) + NO_TLS, server.drop
+    )
 
 
 def _name(url: str) -> str:
