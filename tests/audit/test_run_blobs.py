@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from interlock.audit import SqlBlobs, rotate
 from interlock.digest import digest_bytes
 from interlock.encryption import FileKeys, create_data_keys
 from interlock.encryption.file_keys import add_version
-from interlock.errors import Erased, IntegrityError, Refused, Unreachable
+from interlock.errors import Erased, IntegrityError, LedgerUnavailable, Refused, Unreachable
 from interlock.types import BlobStore
 
 SECRET = b"the code of the safe is 31-4-15"
@@ -77,6 +78,64 @@ def test_shared_content_is_every_runs(sealed: SqlBlobs) -> None:
     assert sealed.of("run-1").get(digest) == b"a manifest"
     own = sealed.of("run-1").put(SECRET)
     assert sealed.of("run-1").get_many([digest, own]) == {digest: b"a manifest", own: SECRET}
+
+
+def test_what_is_put_together_is_stored_at_once(database: Any, sealed: SqlBlobs, folder: Path) -> None:
+    other, run = again(database, folder, read_only=True), sealed.of("run-1")
+    with run.together():
+        own, shared = run.put(SECRET), sealed.put(b"a receipt")
+        with sealed.together():  # within another block it adds to that one
+            inner = run.put(b"more")
+        assert (run.get(own), run.get(shared), run.get(inner)) == (SECRET, b"a receipt", b"more")
+        assert rows(database) == []
+        assert not other.has(shared)
+        with ThreadPoolExecutor(1) as pool:  # what another thread puts meanwhile does not wait
+            assert other.of("run-1").has(pool.submit(run.put, b"of another thread").result())
+    assert other.of("run-1").get_many([own, inner]) == {own: SECRET, inner: b"more"}
+    assert other.get(shared) == b"a receipt"
+    other.close()
+
+
+def test_block_that_fails_stores_nothing(database: Any, sealed: SqlBlobs) -> None:
+    run = sealed.of("run-1")
+    with suppress(RuntimeError), run.together():
+        own, shared = run.put(SECRET), sealed.put(b"a receipt")
+        raise RuntimeError
+    assert rows(database) == []
+    for blobs, digest in ((run, own), (sealed, shared)):
+        with pytest.raises(IntegrityError, match="absent"):
+            blobs.get(digest)
+    assert run.get(run.put(SECRET)) == SECRET
+
+
+def test_store_that_cannot_be_written_keeps_nothing_in_mind(
+    sealed: SqlBlobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = sealed.of("run-1")
+    run.put(b"there is a key")
+
+    def full() -> Any:
+        raise LedgerUnavailable("the disk is full")
+
+    def put() -> None:
+        with run.together():
+            run.put(SECRET)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sealed.store, "write", full)
+        with pytest.raises(LedgerUnavailable):
+            put()
+    with pytest.raises(IntegrityError, match="absent"):
+        run.get(digest_bytes(SECRET))
+
+
+def test_planted_bytes_are_mended_together(database: Any, sealed: SqlBlobs) -> None:
+    run = sealed.of("run-1")
+    digest = run.put(SECRET)
+    database.attack("UPDATE run_blobs SET data = ?", b"\x01" + bytes(60), blobs=True)
+    with run.together():
+        assert run.put(SECRET) == digest
+    assert run.get_stored(digest) == SECRET
 
 
 def test_reading_makes_no_key(database: Any, sealed: SqlBlobs) -> None:
