@@ -7,6 +7,7 @@ or a replay comes to the same reply.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -60,22 +61,24 @@ class ScriptedModel(BaseChatModel):
         return _message(turn.say, turn.calls, str(index + 1), messages)
 
     def _next_turn(self, messages: Sequence[BaseMessage]) -> int | None:
-        """Go through the conversation as it went, marking each turn taken; the last choice is the next."""
-        used: set[int] = set()
+        """Go through the conversation as it went, a turn for each reply; the answer is the next that fits."""
+        left: dict[str | None, deque[int]] = {}
+        for index, turn in enumerate(self.turns):
+            left.setdefault(turn.when, deque()).append(index)
         results: list[ToolMessage] = []
         for message in messages:
             if isinstance(message, AIMessage):
-                taken = self._first_fitting(used, results)
-                used |= set() if taken is None else {taken}
+                _take_first(left, results)
                 results = []
             elif isinstance(message, ToolMessage):
                 results.append(message)
-        return self._first_fitting(used, results)
+        return _take_first(left, results)
 
-    def _first_fitting(self, used: set[int], results: list[ToolMessage]) -> int | None:
-        status = _worst(results)
-        fitting = (i for i, turn in enumerate(self.turns) if i not in used and turn.when in (None, status))
-        return next(fitting, None)
+
+def _take_first(left: dict[str | None, deque[int]], results: list[ToolMessage]) -> int | None:
+    """The first turn that is for any results, or for these."""
+    fitting = [turns for when in (None, _worst(results)) if (turns := left.get(when))]
+    return min(fitting, key=lambda turns: turns[0]).popleft() if fitting else None
 
 
 def _worst(results: list[ToolMessage]) -> str:
