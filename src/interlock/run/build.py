@@ -20,12 +20,14 @@ from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import WorkerDeploymentConfig
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_fixed
 
 import interlock
 from interlock.digest import digest_bytes, digest_of
 from interlock.errors import Conflict, Unreachable
 from interlock.settings import Settings
 
+COMES_UP_S: Final = 10
 _SHOWN: Final = 12
 _PREFIX: Final = "WORKER_DEPLOYMENT_VERSION_STATUS_"
 
@@ -79,10 +81,11 @@ async def builds(client: Client, settings: Settings) -> list[Build]:
 
 
 async def make_current(client: Client, settings: Settings, name: str) -> None:
-    """Have new runs, and runs that go on in a new execution, go to this build.
+    """Have new runs, and runs that go on in a new execution, go to this build. A worker that comes up asks for work
+    of one kind after the other: it is waited for until it asks for all kinds.
 
     Raises:
-        Conflict: no worker of this build has come up.
+        Conflict: no worker of this build has come up, or none that serves all that the current build does.
         Unreachable: Temporal does not answer.
     """
     known = [build.name for build in await builds(client, settings)]
@@ -95,9 +98,25 @@ async def make_current(client: Client, settings: Settings, name: str) -> None:
         namespace=client.namespace, deployment_name=settings.name, build_id=name, identity=client.identity
     )
     try:
-        await client.workflow_service.set_worker_deployment_current_version(request)
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception(_not_all_served),
+            stop=stop_after_delay(COMES_UP_S),
+            wait=wait_fixed(0.25),
+            reraise=True,
+        ):
+            with attempt:
+                await client.workflow_service.set_worker_deployment_current_version(request)
     except RPCError as error:
+        if _not_all_served(error):
+            raise Conflict(
+                f"no worker of build {name!r} serves all that the current build does: {error.message}",
+                next_step="start a graph worker of it, and try again",
+            ) from error
         raise Unreachable(f"Temporal did not make build {name!r} the current one: {error.message}") from error
+
+
+def _not_all_served(error: BaseException) -> bool:
+    return isinstance(error, RPCError) and error.status == RPCStatusCode.FAILED_PRECONDITION
 
 
 async def _described(client: Client, settings: Settings) -> WorkerDeploymentInfo | None:
