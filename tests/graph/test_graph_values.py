@@ -348,3 +348,30 @@ def test_retry_after_is_kept_within_bounds() -> None:
     assert delay("7") == timedelta(seconds=7)
     assert delay("999999") == MAX_DELAY
     assert delay("soon") is None
+
+
+def test_conversation_is_read_on_from_where_it_was() -> None:
+    blobs = ScratchBlobs()
+    reader, texts = Reader(blobs), [HumanMessage(str(number)) for number in range(6)]
+    heads = [""]
+    for text in texts:
+        heads.append(append(blobs, heads[-1], [text]))
+    other = append(blobs, heads[2], [HumanMessage("another way")])
+    new = HumanMessage("new")
+    for length in range(1, 7):
+        assert reader.conversation(heads[length], [new]) == [*texts[:length], new]
+    blobs.content.clear()  # what was read is not read again
+    assert reader.conversation(heads[6], []) == texts
+    assert reader.conversation("", [new]) == [new]
+    with pytest.raises(IntegrityError):
+        reader.conversation(other, [])
+
+
+def test_conversations_of_two_agents_are_kept_apart() -> None:
+    blobs = ScratchBlobs()
+    reader = Reader(blobs)
+    first = append(blobs, "", [HumanMessage("a"), HumanMessage("b")])
+    second = append(blobs, "", [HumanMessage("c")])
+    longer = append(blobs, first, [HumanMessage("d")])
+    for head, texts in ((first, "ab"), (second, "c"), (longer, "abd"), (second, "c"), (first, "ab")):
+        assert [message.content for message in reader.conversation(head, [])] == list(texts)

@@ -59,6 +59,7 @@ def load(
     link: Callable[[Digest], Link],
     read: Callable[[Digest], bytes],
     more: Sequence[BaseMessage] = (),
+    known: tuple[str, Sequence[BaseMessage]] = ("", ()),
 ) -> list[BaseMessage]:
     """All messages up to `head`, oldest first, then `more`; outputs filled in.
 
@@ -67,9 +68,11 @@ def load(
         link: reads one link; a cached one makes a step read only what is new.
         read: reads a blob.
         more: messages that are in no link yet.
+        known: an earlier head, and what this gave for it.
     """
     links: list[Sequence[BaseMessage]] = [more]
-    while head:
+    while head not in ("", known[0]):
         head, messages = link(head)
         links.append(messages)
-    return [filled(message, read) for messages in reversed(links) for message in messages]
+    begun = known[1] if head else ()
+    return [*begun, *(filled(message, read) for messages in reversed(links) for message in messages)]

@@ -23,7 +23,6 @@ from interlock.graph.record import recording
 from interlock.graph.reply import UnreadableReply, ask_model, keep_reply
 from interlock.graph.results import message_of
 from interlock.graph.services import services
-from interlock.graph.transcript import load
 from interlock.types.closed import Slim
 from interlock.types.names import Digest, OptionalDigest
 
@@ -70,8 +69,8 @@ async def put(turn: Turn) -> ModelReply:
 
 
 async def _taken(binding: Binding, turn: Turn) -> ModelReply:
-    new, reader = _new_messages(turn), binding.services.reader
-    seen = await asyncio.to_thread(load, turn.head, reader.link, reader.read, new)
+    new = _new_messages(turn)
+    seen = await asyncio.to_thread(binding.services.reader.conversation, turn.head, new)
     reply, noted = await _readable(binding, seen)
     return await asyncio.to_thread(_kept, binding, turn, reply, [*new, *noted])
 
