@@ -156,9 +156,9 @@ async def test_twenty_calls_survive_their_executor(killed, settings, image, blob
 
 
 async def test_finished_call_waits_for_another_executor(killed, image, driver, blobs, make_call):
-    call = made(make_call, image, seconds=0)
+    call = made(make_call, image, seconds=1)  # it ends once its executor is dead
     printed = await killed([call])
-    await asyncio.sleep(1)
+    await asyncio.sleep(2)
     result = await driver.resume(call, blobs)
     assert (result.status, result.value) == ("ok", f'"{printed[call.call_id]}"'.encode())
 
