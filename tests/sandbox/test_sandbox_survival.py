@@ -84,7 +84,7 @@ async def killed(settings, left_of, tmp_path):
             line = await asyncio.wait_for(process.stdout.readline(), 60)
             assert line, "the executor ended"
             call, text = json.loads(line)
-            printed.setdefault(call, text.strip())
+            printed.setdefault(call, text.splitlines()[0])
         while named_after_s < 1 and not all(left_of(call.call_id) for call in calls):
             await asyncio.sleep(0.05)
         process.send_signal(signal.SIGKILL)
