@@ -27,11 +27,9 @@ def worker(
     as_json: AsJson = False,
 ) -> None:
     """Serve a worker role until SIGTERM or Ctrl-C. With --json, prints one JSON object on one line when ready."""
-    from interlock.run.collector import settle
     from interlock.run.serve import serve
 
     def ready(text: str) -> None:
-        settle()
         if as_json:
             say.record({"role": role.value, "ready": text})
         else:
