@@ -31,10 +31,10 @@ from typing import Any
 
 import docker
 from overhead import _print
-from parts import environment, temporal_server, workers
+from parts import environment, given_to_workers, new_project, new_settings, temporal_server, workers, write_agent
 from temporalio.api.enums.v1 import EventType
 
-from interlock.audit import make_data_keys, open_blobs
+from interlock.audit import open_blobs
 from interlock.definitions import Manifest
 from interlock.run.client import RunClient
 from interlock.run.compilation import compiled
@@ -44,7 +44,7 @@ from interlock.run.histories import fetch_history
 from interlock.sandbox.claiming import container_name
 from interlock.sandbox.engine import connect as connect_engine
 from interlock.settings import Settings
-from interlock.signing import create_keys, load_signer
+from interlock.signing import load_signer
 
 GOAL_MS = 2000
 CROWD = 11
@@ -70,19 +70,10 @@ PROFILE = "profiles:\n  - {name: default, memory_mib: 64, time_s: 120}\n"
 
 def write_project(root: Path, crowds: list[int]) -> Path:
     """One agent for each number of calls: `sleeps_N` makes N at once."""
-    for folder in ("agents", "tools", "permissions", "workflows"):
-        (root / folder).mkdir(parents=True)
-    (root / "tools" / "doze.py").write_text(TOOL)
+    new_project(root, "doze", TOOL, RULES, PROFILE)
     for count in crowds:
-        name = f"sleeps_{count}"
-        text = f'from interlock import agent\n\n{name} = agent("{name}", prompt="Sleep.", tools=["doze"])\n'
-        (root / "agents" / f"{name}.py").write_text(text)
         calls = [{"tool": "doze", "arguments": {"number": number}} for number in range(count)]
-        (root / "agents" / f"{name}.playbook.yaml").write_text(json.dumps([{"say": "", "calls": calls}]))
-    permissions = root / "permissions"
-    (permissions / "rules.yaml").write_text(RULES)
-    (permissions / "people.yaml").write_text("users:\n  - {name: alice, tenants: default}\n")
-    (permissions / "profiles.yaml").write_text(PROFILE)
+        write_agent(root, f"sleeps_{count}", 'prompt="Sleep.", tools=["doze"]', [{"say": "", "calls": calls}])
     return root
 
 
@@ -131,17 +122,9 @@ def bench(folder: Path, crowds: list[int]) -> Iterator[Settings]:
     """A server, a project, and both workers."""
     root = write_project(folder / "project", crowds)
     with temporal_server(folder) as address:
-        settings = Settings(root=root, state=root / ".interlock", name="cancel", temporal_address=address)
-        create_keys(settings.keys_folder)
-        make_data_keys(settings)
-        given = {
-            "INTERLOCK_ROOT": str(root),
-            "INTERLOCK_STATE": str(settings.state_folder),
-            "INTERLOCK_NAME": "cancel",
-            "INTERLOCK_TEMPORAL_ADDRESS": address,
-        }
+        settings = new_settings(root, address, name="cancel")
         own = [["-m", "interlock.cli.main", "worker", role] for role in ("executor", "graph")]
-        with workers(*own, given=given, cwd=root):
+        with workers(*own, given=given_to_workers(settings), cwd=root):
             yield settings
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ import durable_peers
 import durable_plugin
 import psutil
 from overhead import Bench, plain_client, write_project
-from parts import in_process_settings, temporal_server, workers
+from parts import given_to_workers, in_process_settings, temporal_server, workers, write_agent
 from temporalio.client import Client
 
 from interlock.audit import open_blobs
@@ -142,13 +141,10 @@ def project(root: Path, lengths: list[int], asking: list[int]) -> Path:
     for name, action in (("note", "read"), ("send", "publish")):
         (root / "tools" / f"{name}.py").write_text(TOOL.format(name=name, action=action))
     for count in asking:
-        name = f"asks_{count}"
         options = 'prompt="Note.", tools=["note", "send"], max_steps=9999'
-        text = f'from interlock import agent\n\n{name} = agent("{name}", {options})\n'
-        (root / "agents" / f"{name}.py").write_text(text)
         calls = [("note", f"step {number}") for number in range(count)] + [("send", "this")]
         turns = [{"say": "", "calls": [{"tool": tool, "arguments": {"text": text}}]} for tool, text in calls]
-        (root / "agents" / f"{name}.playbook.yaml").write_text(json.dumps([*turns, {"say": "done"}]))
+        write_agent(root, f"asks_{count}", options, [*turns, {"say": "done"}])
     for file, text in (("rules", RULES), ("routes", ROUTES), ("people", PEOPLE)):
         (root / "permissions" / f"{file}.yaml").write_text(text)
     return root
@@ -162,24 +158,11 @@ class Setup:
     server: int
     """The Temporal server's process."""
 
-    @property
-    def given(self) -> dict[str, str]:
-        """A worker's environment."""
-        own = self.settings
-        return {
-            "INTERLOCK_ROOT": str(own.root),
-            "INTERLOCK_STATE": str(own.state_folder),
-            "INTERLOCK_NAME": own.name,
-            "INTERLOCK_TEMPORAL_ADDRESS": own.temporal_address,
-            "INTERLOCK_SANDBOX_DRIVER": own.sandbox_driver,
-            "INTERLOCK_UNSAFE_IN_PROCESS": own.unsafe_in_process,
-        }
-
     @contextmanager
     def worker(self, role: str) -> Iterator[int]:
         """One of Interlock's workers; its process id."""
         command = ["-m", "interlock.cli.main", "worker", role]
-        with workers(command, given=self.given, cwd=self.settings.root) as (process,):
+        with workers(command, given=given_to_workers(self.settings), cwd=self.settings.root) as (process,):
             yield process.pid
 
     async def bench(self) -> Bench:

@@ -28,7 +28,15 @@ from pathlib import Path
 from typing import Any
 
 import bare
-from parts import environment, in_process_settings, temporal_server, workers
+from parts import (
+    environment,
+    given_to_workers,
+    in_process_settings,
+    new_project,
+    temporal_server,
+    workers,
+    write_agent,
+)
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -59,20 +67,11 @@ RULES = "rules:\n  - {id: notes, effect: allow, owner: bench, agent: agent:*, to
 
 def write_project(root: Path, lengths: list[int]) -> Path:
     """One agent for each length of run: `calls_N` makes N calls, one a reply."""
-    for folder in ("agents", "tools", "permissions", "workflows"):
-        (root / folder).mkdir(parents=True)
-    (root / "tools" / "note.py").write_text(TOOL)
+    new_project(root, "note", TOOL, RULES, "profiles:\n  - {name: default}\n")
     for count in lengths:
-        name = f"calls_{count}"
-        options = 'prompt="Note.", tools=["note"], max_steps=9999'
-        text = f'from interlock import agent\n\n{name} = agent("{name}", {options})\n'
-        (root / "agents" / f"{name}.py").write_text(text)
         turns = [{"say": "", "calls": [{"tool": "note", "arguments": {"text": f"step {n}"}}]} for n in range(count)]
-        (root / "agents" / f"{name}.playbook.yaml").write_text(json.dumps([*turns, {"say": "done"}]))
-    permissions = root / "permissions"
-    (permissions / "rules.yaml").write_text(RULES)
-    (permissions / "people.yaml").write_text("users:\n  - {name: alice, tenants: default}\n")
-    (permissions / "profiles.yaml").write_text("profiles:\n  - {name: default}\n")
+        options = 'prompt="Note.", tools=["note"], max_steps=9999'
+        write_agent(root, f"calls_{count}", options, [*turns, {"say": "done"}])
     return root
 
 
@@ -141,17 +140,9 @@ def bench(folder: Path, lengths: list[int]) -> Iterator[tuple[Settings, str]]:
     root = write_project(folder / "project", lengths)
     with temporal_server(folder) as address:
         settings = in_process_settings(root, address, name="overhead")
-        given = {
-            "INTERLOCK_ROOT": str(root),
-            "INTERLOCK_STATE": str(settings.state_folder),
-            "INTERLOCK_NAME": "overhead",
-            "INTERLOCK_TEMPORAL_ADDRESS": address,
-            "INTERLOCK_SANDBOX_DRIVER": "in_process",
-            "INTERLOCK_UNSAFE_IN_PROCESS": "benchmarks",
-        }
         own = [["-m", "interlock.cli.main", "worker", role] for role in ("executor", "graph")]
         other = [[str(Path(bare.__file__)), role, address] for role in ("executor", "graph")]
-        with workers(*own, given=given, cwd=root), workers(*other):
+        with workers(*own, given=given_to_workers(settings), cwd=root), workers(*other):
             yield settings, address
 
 

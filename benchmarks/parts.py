@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import socket
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from interlock.audit import make_data_keys
 from interlock.run.dev import TEMPORAL_OPTIONS, temporal_binary
@@ -37,19 +39,49 @@ def temporal_server(folder: Path) -> Iterator[str]:
         yield address
 
 
-def in_process_settings(root: Path, address: str, *, name: str) -> Settings:
-    """Settings of a project whose tools run in process, its keys made: what is measured is not the sandbox."""
-    settings = Settings(
-        root=root,
-        state=root / ".interlock",
-        name=name,
-        temporal_address=address,
-        sandbox_driver="in_process",
-        unsafe_in_process="benchmarks",
-    )
+PEOPLE = "users:\n  - {name: alice, tenants: default}\n"
+
+
+def new_project(root: Path, tool: str, text: str, rules: str, profiles: str) -> None:
+    """A project of one tool, which alice may use; it has no agents yet."""
+    for folder in ("agents", "tools", "permissions", "workflows"):
+        (root / folder).mkdir(parents=True)
+    (root / "tools" / f"{tool}.py").write_text(text)
+    for file, content in (("rules", rules), ("people", PEOPLE), ("profiles", profiles)):
+        (root / "permissions" / f"{file}.yaml").write_text(content)
+
+
+def write_agent(root: Path, name: str, options: str, turns: list[dict[str, Any]]) -> None:
+    """An agent, and what its scripted model replies, turn by turn."""
+    text = f'from interlock import agent\n\n{name} = agent("{name}", {options})\n'
+    (root / "agents" / f"{name}.py").write_text(text)
+    (root / "agents" / f"{name}.playbook.yaml").write_text(json.dumps(turns))
+
+
+def new_settings(root: Path, address: str, *, name: str, **sandbox: str) -> Settings:
+    """Settings of a project, its keys made."""
+    settings = Settings(root=root, state=root / ".interlock", name=name, temporal_address=address, **sandbox)
     create_keys(settings.keys_folder)
     make_data_keys(settings)
     return settings
+
+
+def in_process_settings(root: Path, address: str, *, name: str) -> Settings:
+    """Settings of a project whose tools run in process: what is measured is not the sandbox."""
+    sandbox = {"sandbox_driver": "in_process", "unsafe_in_process": "benchmarks"}
+    return new_settings(root, address, name=name, **sandbox)
+
+
+def given_to_workers(settings: Settings) -> dict[str, str]:
+    """The environment of a project's workers."""
+    return {
+        "INTERLOCK_ROOT": str(settings.root),
+        "INTERLOCK_STATE": str(settings.state_folder),
+        "INTERLOCK_NAME": settings.name,
+        "INTERLOCK_TEMPORAL_ADDRESS": settings.temporal_address,
+        "INTERLOCK_SANDBOX_DRIVER": settings.sandbox_driver,
+        "INTERLOCK_UNSAFE_IN_PROCESS": settings.unsafe_in_process,
+    }
 
 
 @contextmanager
