@@ -8,8 +8,8 @@ import pytest
 from support.events import SampleRun
 
 from interlock.audit import HandOffRow, Ledger, SqlBlobs
-from interlock.cli.timeline import Timeline
 from interlock.events import CallFinished, RunStarted
+from interlock.run.timeline import Timeline
 from interlock.scratch import ScratchBlobs
 from interlock.types.call import ChildRun
 

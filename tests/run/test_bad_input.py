@@ -12,9 +12,9 @@ from support.provider import Provider, error_reply, openai_reply, provider
 from support.runtime import Runtime, eventually, running, settings_for
 from support.scenario import SETTLES, Tool, allow, ask, call, playbook, project, write_rules
 
-from interlock.cli.examine import _policy
 from interlock.errors import InvalidInput, PolicyError, SandboxUnavailable, Unreachable
 from interlock.run.connection import connect
+from interlock.run.examine import _policy
 from interlock.run.histories import fetch_history
 
 pytestmark = pytest.mark.temporal

@@ -15,7 +15,7 @@ def doctor(as_json: AsJson = False) -> None:
 
     Exit 0: all is well. Exit 3: Temporal, Docker, a store or a worker does not answer. Exit 1: another check fails.
     """
-    from interlock.cli.examine import UNREACHABLE, examine
+    from interlock.run.examine import UNREACHABLE, examine
 
     own = settings()
     if not as_json:

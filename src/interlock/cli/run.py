@@ -101,7 +101,7 @@ def show(
 
 
 def _show(row: RunRow, events: Any, blobs: Any, *, verbose: bool) -> None:
-    from interlock.cli.timeline import Timeline
+    from interlock.run.timeline import Timeline
 
     say.line(f"run {row.run}: {row.workflow} for {row.requester}, {row.status}", style="bold")
     if row.detail:

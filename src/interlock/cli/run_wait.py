@@ -64,7 +64,7 @@ async def wait_for(client: RunClient, own: Settings, run: str, *, quiet: bool) -
 
 async def _follow(own: Settings, run: str) -> None:
     """Print each event once, as the ledger gets it."""
-    from interlock.cli.timeline import Timeline
+    from interlock.run.timeline import Timeline
 
     after = -1
     with opened(own) as (ledger, blobs):
