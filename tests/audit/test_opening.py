@@ -21,7 +21,7 @@ from alembic.script import ScriptDirectory
 from support.postgres import PASSWORD, PostgresServer
 
 from interlock.audit import Ledger, SqlBlobs, migrate, tables
-from interlock.audit.store import Store
+from interlock.database import Store
 from interlock.errors import Conflict, InvalidInput, LedgerUnavailable, Refused
 
 OPEN = "import sys; from interlock.audit import Ledger; Ledger(sys.argv[1]).close()"

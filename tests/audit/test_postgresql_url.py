@@ -20,7 +20,7 @@ from support.postgres import PostgresServer
 from tenacity import Retrying, stop_after_delay, wait_fixed
 
 from interlock.audit import SqlBlobs
-from interlock.audit.address import Address
+from interlock.database.address import Address
 from interlock.errors import InvalidInput, LedgerUnavailable
 
 SERVER = "postgresql://user:secret@db.example/interlock"

@@ -18,7 +18,7 @@ from support.chaos_worker import POINTS
 MET_S = 60
 """A point at which a worker is to die is come to within so long."""
 LOCKED_S = 11.5
-"""Longer than a writer waits for SQLite (interlock.audit.store.BUSY_TIMEOUT_S)."""
+"""Longer than a writer waits for SQLite (interlock.database.store.BUSY_TIMEOUT_S)."""
 JUMPS_S = (-26 * 3600, -2 * 3600, -240, 240, 2 * 3600, 26 * 3600)
 ANY: tuple[str, ...] = ("writer", "payer", "booker", "publisher", "ponderer", "clerk")
 GOES_OUT: tuple[str, ...] = ("payer", "booker", "publisher", "clerk")

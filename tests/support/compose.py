@@ -17,7 +17,7 @@ from pathlib import Path
 import docker
 from sqlalchemy import create_engine
 from temporalio.client import Client
-from interlock.audit.address import Address
+from interlock.database.address import Address
 
 def told(act):
     try:

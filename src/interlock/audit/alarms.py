@@ -9,8 +9,8 @@ from sqlalchemy import Connection, insert, select
 
 from interlock.audit.codec import iso, now, plain
 from interlock.audit.rows import Alarm
-from interlock.audit.store import Store
 from interlock.audit.tables import alarms
+from interlock.database import Store
 from interlock.digest import digest_of
 from interlock.errors import InterlockError
 

@@ -20,9 +20,9 @@ from interlock.audit.erasing import erase, not_erased
 from interlock.audit.migrate import migrate
 from interlock.audit.run_blobs import RunBlobs
 from interlock.audit.run_keys import NoKeys, RunKeys
-from interlock.audit.store import Store
 from interlock.audit.tables import blobs
 from interlock.audit.waiting import EVERYBODY, Content, Waiting
+from interlock.database import Store
 from interlock.digest import digest_bytes
 from interlock.encryption import KeyProvider
 from interlock.errors import IntegrityError, InvalidInput

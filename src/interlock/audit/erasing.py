@@ -9,8 +9,8 @@ from typing import Final
 from sqlalchemy import Connection, delete, insert, select, update
 
 from interlock.audit.codec import iso, now
-from interlock.audit.store import Store
 from interlock.audit.tables import run_blobs, run_keys
+from interlock.database import Store
 from interlock.encryption.cipher import ID_BYTES
 
 _AT_ONCE: Final = 500

@@ -28,7 +28,7 @@ from interlock.audit.rows import (
     RunRow,
     RunStatus,
 )
-from interlock.audit.store import Store
+from interlock.database import Store
 from interlock.errors import InterlockError, InvalidInput
 from interlock.events import CallDecided, Event, RunErased, check_chain
 from interlock.signing import Signer

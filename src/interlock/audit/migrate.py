@@ -1,72 +1,25 @@
-"""Bring a store's schema up to date when it is opened. Openers that race wait for the first one."""
+"""The migrations of ledger and blob store, and bringing one up to date when it is opened."""
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, inspect, text
+from interlock import database
+from interlock.database import Store, StoreKind, version_table
 
-from interlock.audit.address import StoreKind
-from interlock.audit.store import Store
-from interlock.errors import LedgerUnavailable
+__all__ = ["FOLDER", "LAST", "migrate", "version_table"]
 
 FOLDER: Final = Path(__file__).parent / "migrations"
 LAST: Final[dict[StoreKind, str]] = {"ledger": "ledger_0004", "blobs": "blobs_0002"}
 """The newest migration of each store: known without loading Alembic, so that opening stays quick."""
 
-_alembic = threading.Lock()
-
-
-def version_table(kind: StoreKind) -> str:
-    """The table that names the migration a store is at."""
-    return f"interlock_{kind}_version"
-
 
 def migrate(store: Store) -> None:
-    """Run the migrations that the store lacks, all in one transaction.
+    """Run the migrations that the store lacks.
 
     Raises:
         LedgerUnavailable: it cannot be written, a newer Interlock wrote it, or it is behind and open for
             reading only.
     """
-    last = LAST[store.address.kind]
-    with store.read() as connection:
-        if _version(connection, store) == last:
-            return
-    if store.read_only:
-        raise LedgerUnavailable(
-            f"the {store.address.kind} {store.address} lacks the tables of this version of Interlock",
-            next_step="start an executor or `interlock dev` of this version: it brings them up to date",
-        )
-    with store.write() as connection:
-        store.lock(connection, f"interlock migrate {store.address.kind}")
-        if _version(connection, store) != last:
-            _upgrade(connection, store.address.kind)
-
-
-def _version(connection: Connection, store: Store) -> str:
-    table = version_table(store.address.kind)
-    if not inspect(connection).has_table(table):
-        return ""
-    version: str = connection.execute(text(f"SELECT version_num FROM {table}")).scalar() or ""  # noqa: S608
-    if version > LAST[store.address.kind]:
-        raise LedgerUnavailable(
-            f"the {store.address.kind} {store.address} is at {version}, which this version does not know",
-            next_step="use the newer version of Interlock that wrote it",
-        )
-    return version
-
-
-def _upgrade(connection: Connection, kind: StoreKind) -> None:
-    from alembic import command
-    from alembic.config import Config
-
-    config = Config(attributes={"connection": connection, "version_table": version_table(kind)})
-    config.set_main_option("path_separator", "newline")
-    config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
-    config.set_main_option("version_locations", str(FOLDER / kind).replace("%", "%%"))
-    # Alembic's contexts are globals of the process.
-    with _alembic:
-        command.upgrade(config, "head")
+    database.migrate(store, FOLDER, LAST[store.address.kind])

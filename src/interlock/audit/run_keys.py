@@ -13,8 +13,8 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from interlock.audit.codec import iso, now
-from interlock.audit.store import Store
 from interlock.audit.tables import run_keys
+from interlock.database import Store
 from interlock.encryption import Cipher, KeyProvider, Wrapped, bound
 from interlock.encryption.cipher import ID_BYTES, KEY_BYTES
 from interlock.errors import Erased, IntegrityError, InvalidInput, Unreachable

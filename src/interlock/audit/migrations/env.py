@@ -1,4 +1,5 @@
-"""Alembic's entry: runs the migrations of one store on the connection that `interlock.audit.migrate` passes."""
+"""Alembic's entry: runs the migrations of one store on the connection that `interlock.database.migrating`
+passes."""
 
 from alembic import context
 

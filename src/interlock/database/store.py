@@ -13,8 +13,8 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import IntegrityError as ConstraintError
 from tenacity import Retrying, retry_if_exception_message, stop_after_delay, wait_random
 
-from interlock.audit import postgresql
-from interlock.audit.address import Address, StoreKind
+from interlock.database import postgresql
+from interlock.database.address import Address, StoreKind
 from interlock.errors import Conflict, InterlockError, InvalidInput, LedgerUnavailable, Refused
 
 BUSY_TIMEOUT_S: Final = 10
@@ -26,7 +26,7 @@ class Store:
     """An open database."""
 
     def __init__(self, kind: StoreKind, url: str, *, read_only: bool = False) -> None:
-        """Open it; make the SQLite file where there is none. The schema is `interlock.audit.migrate`'s matter.
+        """Open it; make the SQLite file where there is none. The schema is `interlock.database.migrating`'s matter.
 
         Raises:
             InvalidInput: the URL does not fit.

@@ -10,12 +10,16 @@ from typing import Final, Literal
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from interlock.audit import postgresql
+from interlock.database import postgresql
 from interlock.errors import InvalidInput, LedgerUnavailable
 
-StoreKind = Literal["ledger", "blobs"]
+StoreKind = Literal["ledger", "blobs", "accounts"]
 
-SETTING: Final[dict[StoreKind, str]] = {"ledger": "INTERLOCK_LEDGER_URL", "blobs": "INTERLOCK_BLOBS_URL"}
+SETTING: Final[dict[StoreKind, str]] = {
+    "ledger": "INTERLOCK_LEDGER_URL",
+    "blobs": "INTERLOCK_BLOBS_URL",
+    "accounts": "INTERLOCK_ACCOUNTS_URL",
+}
 _DIALECTS: Final = {
     "sqlite": "sqlite+pysqlite",
     "postgresql": "postgresql+pg8000",
