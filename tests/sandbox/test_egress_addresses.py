@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.egress import HOST, Names, Service, opened, service
 
-from interlock.sandbox.egress.addresses import forbidden
+from interlock.network import forbidden
 
 ALWAYS = [
     "169.254.169.254",

@@ -13,12 +13,13 @@ from sqlalchemy.exc import ArgumentError
 from interlock.database import postgresql
 from interlock.errors import InvalidInput, LedgerUnavailable
 
-StoreKind = Literal["ledger", "blobs", "accounts"]
+StoreKind = Literal["ledger", "blobs", "accounts", "notifications"]
 
 SETTING: Final[dict[StoreKind, str]] = {
     "ledger": "INTERLOCK_LEDGER_URL",
     "blobs": "INTERLOCK_BLOBS_URL",
     "accounts": "INTERLOCK_ACCOUNTS_URL",
+    "notifications": "INTERLOCK_ACCOUNTS_URL",
 }
 _DIALECTS: Final = {
     "sqlite": "sqlite+pysqlite",

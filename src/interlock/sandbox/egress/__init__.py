@@ -1,6 +1,6 @@
 """Egress: the only way out of a sandbox, a proxy that checks, records and completes each request."""
 
-from interlock.sandbox.egress.addresses import Resolver, SystemResolver
+from interlock.network import Resolver, SystemResolver
 from interlock.sandbox.egress.caps import Caps
 from interlock.sandbox.egress.credentials import Secrets, standard_secrets
 from interlock.sandbox.egress.providers import EnvironmentSecrets, FileSecrets, SecretProvider, SecretUnavailable

@@ -14,7 +14,7 @@ from anyio import to_thread
 from pydantic import SecretStr
 
 from interlock.errors import InterlockError, Refused, Unreachable
-from interlock.sandbox.egress.addresses import permitted
+from interlock.network import permitted
 from interlock.sandbox.egress.client import Client, ConnectionOver
 from interlock.sandbox.egress.credentials import chosen
 from interlock.sandbox.egress.headers import (

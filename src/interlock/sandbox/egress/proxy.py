@@ -12,8 +12,8 @@ from typing import Final
 
 from anyio.from_thread import BlockingPortalProvider
 
+from interlock.network import Resolver, SystemResolver
 from interlock.sandbox.call import Observer
-from interlock.sandbox.egress.addresses import Resolver, SystemResolver
 from interlock.sandbox.egress.authority import CertificateAuthority
 from interlock.sandbox.egress.caps import Caps
 from interlock.sandbox.egress.credentials import Secrets, standard_secrets

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import httpcore2
 
 from interlock.errors import Unreachable
+from interlock.network import Pinned
 from interlock.sandbox.egress.caps import Caps
 from interlock.sandbox.egress.headers import Headers
 from interlock.sandbox.egress.target import Target
 
 _KEPT_S: Final = 30
-_ADDRESSES: Final = 4
-"""Most addresses of a name that are tried."""
 
 # At this level the library logs the headers of answers, in which a server may repeat a credential.
 for _name in ("httpcore2.http11", "httpcore2.connection"):
@@ -82,7 +81,7 @@ class Upstream:
                 ssl_context=self._trust,
                 max_connections=self._caps.connections,
                 keepalive_expiry=_KEPT_S,
-                network_backend=_Pinned(addresses),
+                network_backend=Pinned(addresses),
             )
         return self._pools[key]
 
@@ -90,27 +89,3 @@ class Upstream:
         """Close every connection."""
         for pool in self._pools.values():
             await pool.aclose()
-
-
-class _Pinned(httpcore2.AsyncNetworkBackend):
-    """Connects to these addresses, whatever the name says by now."""
-
-    def __init__(self, addresses: Sequence[str]) -> None:
-        self._addresses = addresses[:_ADDRESSES]
-        self._inner = httpcore2.AnyIOBackend()
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
-    ) -> httpcore2.AsyncNetworkStream:
-        failure: Exception = httpcore2.ConnectError("no address")
-        for address in self._addresses:
-            try:
-                return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
-            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
-                failure = error
-        raise failure

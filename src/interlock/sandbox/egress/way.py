@@ -17,7 +17,7 @@ from anyio.abc import ByteStream, SocketListener, TaskGroup
 from anyio.streams.tls import TLSStream
 
 from interlock.errors import InterlockError, Refused
-from interlock.sandbox.egress.addresses import Resolver
+from interlock.network import Resolver
 from interlock.sandbox.egress.authority import CertificateAuthority
 from interlock.sandbox.egress.caps import Caps
 from interlock.sandbox.egress.client import Client, ConnectionOver
