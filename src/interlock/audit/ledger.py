@@ -10,7 +10,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from interlock.audit import checkpoint as checkpoint_
-from interlock.audit import egress, erasures, hand_offs, queries, reservation, workspace
+from interlock.audit import egress, erasures, finding, hand_offs, queries, reservation, workspace
 from interlock.audit import remembered as kept
 from interlock.audit.alarms import Alarming, raise_alarm, read_alarms
 from interlock.audit.append import append, head
@@ -136,6 +136,43 @@ class Ledger:
         """One request. Raises InvalidInput if unknown; the message says which may be meant."""
         with self._store.read() as connection:
             return queries.one_approval(connection, request_id)
+
+    def find_runs(
+        self,
+        limit: int = 50,
+        before: str = "",
+        *,
+        tenant: str,
+        status: RunStatus | None = None,
+        workflow: str = "",
+        requester: str = "",
+        text: str = "",
+    ) -> list[RunRow]:
+        """A tenant's runs that fit, newest first; `text` is a part of the id, `before` as in `runs`."""
+        with self._store.read() as connection:
+            return finding.find_runs(
+                connection,
+                limit,
+                before,
+                tenant=tenant,
+                status=status,
+                workflow=workflow,
+                requester=requester,
+                text=text,
+            )
+
+    def find_closed(
+        self,
+        limit: int = 50,
+        before: str = "",
+        *,
+        tenant: str,
+        tool: str = "",
+        states: Sequence[RequestState] = finding.CLOSED,
+    ) -> list[ApprovalRow]:
+        """A tenant's approval requests that wait no more, newest first; `before` is `cursor_of` a row."""
+        with self._store.read() as connection:
+            return finding.find_closed(connection, limit, before, tenant=tenant, tool=tool, states=states)
 
     def erasure(self, run: str) -> RunErased | None:
         """The event of a run's erasure: by whom, when and why; None where it was not erased."""
