@@ -42,6 +42,18 @@ class Settings(BaseSettings):
     blobs_url: str = ""
     """SQLAlchemy URL of the blob store; empty: a SQLite file in the state folder. Kept apart from the ledger,
     so that a graph worker gets this one and not that."""
+    accounts_url: str = ""
+    """SQLAlchemy URL of the accounts: sessions, tokens and sign-in links of people; empty: a SQLite file in the state
+    folder. The API alone writes it, and nothing in it permits anything."""
+    listen: str = Field(default="127.0.0.1:8400", pattern=r"^(\[[0-9a-fA-F:]+\]|[^\s:\[\]]+):\d{1,5}$")
+    """Where `interlock serve` listens, HOST:PORT. Beyond this machine, put TLS before it and say so in `public_url`."""
+    public_url: str = Field(default="", pattern=r"^(https?://[^/\s]+)?$")
+    """Where browsers reach it, `https://interlock.example`; empty: `http://` and `listen`. Requests for another host
+    are refused, and with https cookies are sent over TLS alone."""
+    session_idle_min: int = Field(default=60, ge=1, le=1440)
+    """Minutes without use after which a browser's session ends."""
+    session_life_h: int = Field(default=12, ge=1, le=168)
+    """Hours after which a browser's session ends, however much it is used."""
     temporal_address: str = "127.0.0.1:7233"
     temporal_namespace: str = "default"
     keys: Path = Path("keys")
@@ -119,6 +131,16 @@ class Settings(BaseSettings):
     def effective_blobs_url(self) -> str:
         """The blob store's URL, the embedded default filled in."""
         return self.blobs_url or f"sqlite:///{self.state_folder / 'blobs.db'}"
+
+    @cached_property
+    def effective_accounts_url(self) -> str:
+        """The accounts' URL, the embedded default filled in."""
+        return self.accounts_url or f"sqlite:///{self.state_folder / 'accounts.db'}"
+
+    @property
+    def effective_public_url(self) -> str:
+        """Where browsers reach the API and the console."""
+        return self.public_url or f"http://{self.listen}"
 
     @property
     def graph_queue(self) -> str:

@@ -25,6 +25,7 @@ EXPECTED = {
     "sandbox build", "sandbox doctor", "sandbox clean", "sandbox pool", "sandbox sbom",
     "keys create", "keys rotate",
     "codec serve", "codec token",
+    "serve", "accounts link",
 }  # fmt: skip
 
 

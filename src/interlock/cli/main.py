@@ -14,6 +14,7 @@ from typer.models import CommandInfo
 
 import interlock
 from interlock.cli import (
+    accounts,
     agent,
     approval,
     approval_edit,
@@ -41,6 +42,7 @@ from interlock.cli import (
     schedule,
     schedule_control,
     schedule_show,
+    serve,
     tool,
     tool_call,
     tool_discover,
@@ -104,7 +106,7 @@ def root(
     """A runtime in which AI agents do real work and cannot do what nobody allowed."""
 
 
-for part in (project, dev, worker, doctor, replay, flight_check):
+for part in (project, dev, worker, serve, doctor, replay, flight_check):
     part.add_to(app)
 app.add_typer(run.app, name="run")
 for part in (run_start, run_wait, run_live, run_control, run_erase, run_signal, run_content, run_workspace):
@@ -124,6 +126,7 @@ app.add_typer(sandbox.app, name="sandbox")
 sandbox_pool.add_to(sandbox.app)
 app.add_typer(keys.app, name="keys")
 app.add_typer(codec.app, name="codec")
+app.add_typer(accounts.app, name="accounts")
 
 
 def _keep_only(part: typer.Typer, words: list[str]) -> None:

@@ -12,6 +12,7 @@ from interlock.policy import Bundle, check_references, load_bundle
 from interlock.project import Checks, KnownNames, Problem, check, compile_manifest
 from interlock.run.catalogue import built_in
 from interlock.run.contracts import BUILT_IN_TOOLS
+from interlock.run.people import API_AGENT, people_tools
 from interlock.sandbox import build_command, compile_tools, image_id, kept_sbom
 from interlock.settings import Settings
 from interlock.types.blobs import Blobs
@@ -92,11 +93,16 @@ def _compiler(settings: Settings, found: dict[str, ToolSchema] | None = None) ->
 
 
 def _references(bundle: Bundle, schemas: Mapping[str, ToolSchema], known: KnownNames) -> Iterable[Any]:
-    tools = {**schemas, **known.declared, **{name: built_in(name).schema_ for name in BUILT_IN_TOOLS}}
+    tools = {
+        **schemas,
+        **known.declared,
+        **{name: built_in(name).schema_ for name in BUILT_IN_TOOLS},
+        **people_tools(),
+    }
     images = {profile.image for profile in bundle.profiles.values()}
     return check_references(
         bundle,
-        agents=known.agents,
+        agents={*known.agents, API_AGENT},
         tools=tools,
         images=images,
         workflows=known.workflows,

@@ -25,14 +25,15 @@ def surroundings(own: Settings) -> tuple[Surroundings, list[Problem]]:
     from interlock.run.catalogue import built_in
     from interlock.run.compilation import GRAPH_CHECK
     from interlock.run.contracts import BUILT_IN_TOOLS
+    from interlock.run.people import API_AGENT, people_tools
 
     snapshot = take_snapshot(own.root)
     description = describe(own.root, cache=own.state_folder / "cache", graph_check=GRAPH_CHECK)
     tools, places, problems = _tools(own, snapshot)
     problems += [Problem(f"{p.file}:{p.line}", p.message, "bad-project") for p in description.problems]
     around = Surroundings(
-        agents=_agents(snapshot, description),
-        tools={**tools, **{name: built_in(name).schema_ for name in BUILT_IN_TOOLS}},
+        agents={**_agents(snapshot, description), API_AGENT: {}},
+        tools={**tools, **{name: built_in(name).schema_ for name in BUILT_IN_TOOLS}, **people_tools()},
         places=places,
         images=_images(own),
         workflows=frozenset(description.workflows),

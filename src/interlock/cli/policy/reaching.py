@@ -31,10 +31,12 @@ class Surveyed:
         from interlock.policy.survey import Survey
         from interlock.run.catalogue import built_in
         from interlock.run.contracts import BUILT_IN_TOOLS
+        from interlock.run.people import people_tools
 
         own = settings()
         self.manifest = _manifest()
         actions = {name: built_in(name).schema_.action for name in BUILT_IN_TOOLS}
+        actions |= {name: schema.action for name, schema in people_tools().items()}
         if self.manifest:
             actions |= {name: entry.schema_.action for name, entry in self.manifest.tools.items()}
         self.survey: Survey = Survey(

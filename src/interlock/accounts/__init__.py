@@ -1,0 +1,7 @@
+"""Who is signed in, and by what: the API's own records of people. Who there is, the policy says."""
+
+from interlock.accounts.accounts import Accounts
+from interlock.accounts.links import Link
+from interlock.accounts.sessions import Session
+
+__all__ = ["Accounts", "Link", "Session"]

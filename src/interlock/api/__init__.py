@@ -1,0 +1,1 @@
+"""The HTTP API: people start, watch and decide runs. docs/reference/api.md states it."""

@@ -1,0 +1,55 @@
+"""`interlock accounts`: how people sign in. Who there is, permissions/ says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from interlock.cli import say
+from interlock.cli.options import AsJson, AsUser, group
+from interlock.cli.session import bundle_of, settings
+
+if TYPE_CHECKING:
+    from interlock.accounts import Accounts
+    from interlock.settings import Settings
+
+app = group("Let people sign in: links, sessions, tokens.")
+
+
+@app.command()
+def link(
+    as_user: AsUser = "",
+    minutes: Annotated[int, typer.Option(min=1, max=1440, help="How long it holds.")] = 15,
+    as_json: AsJson = False,
+) -> None:
+    """Make a link that signs a person in once. Whoever opens it is that person, so send it to nobody else."""
+    from interlock.cli.resolve import person_of
+
+    own = settings()
+    person = person_of(bundle_of(own), own.tenant, as_user)
+    now = datetime.now(UTC)
+    with opened(own) as accounts:
+        code = accounts.links.make(person, own.tenant, now=now, life=timedelta(minutes=minutes))
+    address = f"{own.effective_public_url}/sign-in/link?code={code}"
+    if as_json:
+        expires = (now + timedelta(minutes=minutes)).isoformat(timespec="seconds")
+        say.document({"link": address, "person": person, "expires": expires})
+    else:
+        say.line(address)
+
+
+@contextmanager
+def opened(own: Settings) -> Iterator[Accounts]:
+    """The accounts.
+
+    Raises:
+        LedgerUnavailable: their database cannot be used.
+    """
+    from interlock.accounts import Accounts
+
+    with closing(Accounts.of(own)) as found:
+        yield found

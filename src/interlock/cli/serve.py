@@ -1,0 +1,43 @@
+"""`interlock serve`: the API and the console as one process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from interlock.cli import say
+from interlock.cli.options import AsJson
+from interlock.cli.session import settings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from interlock.settings import Settings
+
+
+def serve(as_json: AsJson = False) -> None:
+    """Serve the API and the console until SIGTERM or Ctrl-C. With --json, prints one JSON object when ready."""
+    from interlock.api.serving import serve as serve_app
+
+    own = settings()
+
+    def ready(address: str) -> None:
+        if as_json:
+            say.record({"console": own.effective_public_url, "listens": address})
+        else:
+            say.line(f"serves {own.effective_public_url} (listens at {address})")
+
+    serve_app(application(own), own, ready)
+
+
+def application(own: Settings) -> FastAPI:
+    """The API, and the console where it is installed."""
+    from interlock.api.app import create_app
+
+    return create_app(own)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command()(serve)
