@@ -185,7 +185,7 @@ def access_request(
         requester=requester,
         tool=entry.schema_.name,
         action=entry.schema_.action,
-        resource=_fill(entry.schema_.resource, arguments),
+        resource=resource_of(entry, arguments),
         arguments=arguments,
         run=run,
         workflow=workflow,
@@ -193,7 +193,7 @@ def access_request(
     )
 
 
-def _fill(template: str, arguments: dict[str, Any]) -> str:
-    """Put arguments into `{name}` places, each once: a format string could reach attributes, and a value
-    must not bring places of its own."""
-    return re.sub(r"\{(\w+)\}", lambda m: str(arguments.get(m[1], m[0])), template)
+def resource_of(entry: ToolEntry, arguments: Mapping[str, Any]) -> str:
+    """What a call acts on: arguments go into the `{name}` places of the tool's template, each once. A format string
+    could reach attributes, and a value must not bring places of its own."""
+    return re.sub(r"\{(\w+)\}", lambda m: str(arguments.get(m[1], m[0])), entry.schema_.resource)

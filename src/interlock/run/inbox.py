@@ -8,25 +8,44 @@ they prove. An approval then binds to the digest that the card was computed from
 from __future__ import annotations
 
 from datetime import datetime
+from typing import NamedTuple
 
 from interlock.approval.card import Card, build_card
 from interlock.audit import ApprovalRow, Ledger
+from interlock.definitions import ToolEntry
 from interlock.errors import IntegrityError, InterlockError, Unreachable
-from interlock.events import check_chain
+from interlock.events import Event, check_chain
 from interlock.run.proof import RunProof, recorded_sources
 from interlock.settings import Settings
 from interlock.types.approval import ApprovalRequest
 from interlock.types.blobs import BlobStore
 
 
+class Looked(NamedTuple):
+    """A request, and the verified record that it stands in."""
+
+    card: Card
+    tool: ToolEntry
+    """As the run pins it."""
+    proof: RunProof
+    events: list[Event]
+    """All of the run's so far."""
+
+
 def request_card(row: ApprovalRow, settings: Settings, ledger: Ledger, blobs: BlobStore, *, now: datetime) -> Card:
-    """The card of a request.
+    """The card of a request. Raises what `looked_into` raises."""
+    return looked_into(row, settings, ledger, blobs, now=now).card
+
+
+def looked_into(row: ApprovalRow, settings: Settings, ledger: Ledger, blobs: BlobStore, *, now: datetime) -> Looked:
+    """The card of a request, with what it was made from.
 
     Raises:
         IntegrityError: the record of its run does not hold, or the request is not what the record proves.
         Unreachable: a key or a store is missing.
     """
-    proof = verified(row.run, settings, ledger, blobs)
+    events = ledger.events(row.run)
+    proof = proven(row.run, events, settings, ledger, blobs)
     request = proof.requests.get(row.request_id)
     if request is None or request.call_digest not in proof.proposals:
         raise IntegrityError(
@@ -36,7 +55,7 @@ def request_card(row: ApprovalRow, settings: Settings, ledger: Ledger, blobs: Bl
     _compare(row, request)
     call = proof.call_of(proof.proposals[request.call_digest])
     tool = proof.reach().tool(call.agent.removeprefix("agent:"), call.tool)
-    return build_card(
+    card = build_card(
         request,
         call,
         tool,
@@ -45,6 +64,7 @@ def request_card(row: ApprovalRow, settings: Settings, ledger: Ledger, blobs: Bl
         reason=_reason(proof, request),
         now=now,
     )
+    return Looked(card, tool, proof, events)
 
 
 def verified(run: str, settings: Settings, ledger: Ledger, blobs: BlobStore) -> RunProof:
@@ -54,8 +74,12 @@ def verified(run: str, settings: Settings, ledger: Ledger, blobs: BlobStore) -> 
         IntegrityError: names the first event that does not hold.
         Unreachable: a key or a store is missing.
     """
+    return proven(run, ledger.events(run), settings, ledger, blobs)
+
+
+def proven(run: str, events: list[Event], settings: Settings, ledger: Ledger, blobs: BlobStore) -> RunProof:
+    """As `verified`, of events that were read already."""
     proof = RunProof(run, recorded_sources(ledger, blobs, settings.keys_folder))
-    events = ledger.events(run)
     try:
         check_chain(events, run=run)
         for event in events:

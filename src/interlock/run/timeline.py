@@ -48,7 +48,7 @@ class Timeline:
 
     def line(self, event: Event) -> str:
         """The event in words; what is shortened says so."""
-        who, what = self._told(event)
+        who, what = self.told(event)
         clock = (
             event.time.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] if self.verbose else event.time.strftime("%H:%M:%S")
         )
@@ -67,7 +67,8 @@ class Timeline:
                 return "" if event.status == "ok" else "red"
         return "dim" if isinstance(event, CallDecided | ModelResponded) else ""
 
-    def _told(self, event: Event) -> tuple[str, str]:
+    def told(self, event: Event) -> tuple[str, str]:
+        """Who did what. Texts of agents and tools are in it as they came."""
         match event:
             case RunStarted():
                 files = f", files {self._digest(event.workspace)}" if event.workspace else ""
