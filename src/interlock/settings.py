@@ -43,17 +43,20 @@ class Settings(BaseSettings):
     """SQLAlchemy URL of the blob store; empty: a SQLite file in the state folder. Kept apart from the ledger,
     so that a graph worker gets this one and not that."""
     accounts_url: str = ""
-    """SQLAlchemy URL of the accounts: sessions, tokens and sign-in links of people; empty: a SQLite file in the state
-    folder. The API alone writes it, and nothing in it permits anything."""
-    listen: str = Field(default="127.0.0.1:8400", pattern=r"^(\[[0-9a-fA-F:]+\]|[^\s:\[\]]+):\d{1,5}$")
-    """Where `interlock serve` listens, HOST:PORT. Beyond this machine, put TLS before it and say so in `public_url`."""
+    """SQLAlchemy URL of the accounts: sessions, tokens, sign-in links and passkeys of people; empty: a SQLite file in
+    the state folder. The API alone writes it, and nothing in it permits anything."""
+    listen: str = Field(default="127.0.0.1:8400", pattern=r"^((\[[0-9a-fA-F:]+\]|[^\s:\[\]]+):\d{1,5})?$")
+    """Where `interlock serve` listens, HOST:PORT. Beyond this machine, put TLS before it and name it in `public_url`.
+    Empty: `interlock dev` starts no console."""
     public_url: str = Field(default="", pattern=r"^(https?://[^/\s]+)?$")
-    """Where browsers reach it, `https://interlock.example`; empty: `http://` and `listen`. Requests for another host
-    are refused, and with https cookies are sent over TLS alone."""
+    """Where browsers reach it, `https://interlock.example`; empty: `http://` and `listen`. Requests for another
+    host are refused, and with https cookies are sent over TLS alone."""
     session_idle_min: int = Field(default=60, ge=1, le=1440)
     """Minutes without use after which a browser's session ends."""
     session_life_h: int = Field(default=12, ge=1, le=168)
     """Hours after which a browser's session ends, however much it is used."""
+    notifications: Path = Path("notifications.yaml")
+    """The file that says who is notified, and how; relative to root. Where it is not there nobody is."""
     temporal_address: str = "127.0.0.1:7233"
     temporal_namespace: str = "default"
     keys: Path = Path("keys")

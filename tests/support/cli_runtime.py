@@ -49,7 +49,12 @@ class Interlock:
 
     def __post_init__(self) -> None:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("INTERLOCK_")}
-        self.environment = {**kept, "INTERLOCK_TEMPORAL_ADDRESS": f"127.0.0.1:{free_port()}"}
+        self.environment = {
+            **kept,
+            "INTERLOCK_TEMPORAL_ADDRESS": f"127.0.0.1:{free_port()}",
+            # No console, where a test does not ask for one.
+            "INTERLOCK_LISTEN": "",
+        }
 
     @property
     def state(self) -> Path:

@@ -14,6 +14,7 @@ from interlock.database import Store
 from interlock.errors import TokenRejected
 
 LIFE: Final = timedelta(minutes=15)
+PATH: Final = "/sign-in/link"
 NEXT_STEP: Final = "ask for a new one: interlock accounts link --as user:NAME"
 
 
@@ -23,6 +24,11 @@ class Link:
 
     person: str
     tenant: str
+
+
+def address(public_url: str, code: str) -> str:
+    """Where a person opens it."""
+    return f"{public_url}{PATH}?code={code}"
 
 
 @dataclass(frozen=True)

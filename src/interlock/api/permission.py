@@ -20,6 +20,8 @@ from interlock.policy import decide
 from interlock.run.people import ACTIONS, API_AGENT, Action, Noun, tool_of
 from interlock.types.access import AccessRequest, Decision
 
+__all__ = ["AGENT", "Action", "Noun", "may", "permitted"]
+
 AGENT: Final = f"agent:{API_AGENT}"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
-from interlock.errors import Unreachable
+from interlock.errors import InvalidInput, Unreachable
 from interlock.settings import Settings
 
 
@@ -34,10 +34,13 @@ def serve(app: FastAPI, settings: Settings, ready: Callable[[str], None]) -> Non
         ready: called with the address once it serves.
 
     Raises:
+        InvalidInput: the settings name no address.
         Unreachable: the address cannot be had, or a part that the app opens is not there.
     """
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("interlock").setLevel(logging.INFO)
+    if not settings.listen:
+        raise InvalidInput("listen: empty, so nothing is served", next_step="set INTERLOCK_LISTEN=HOST:PORT")
     host, _, port = settings.listen.rpartition(":")
     with _listening(host.strip("[]"), int(port)) as listener:
         where = listener.getsockname()

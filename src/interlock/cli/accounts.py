@@ -27,6 +27,7 @@ def link(
     as_json: AsJson = False,
 ) -> None:
     """Make a link that signs a person in once. Whoever opens it is that person, so send it to nobody else."""
+    from interlock.accounts.links import address
     from interlock.cli.resolve import person_of
 
     own = settings()
@@ -34,12 +35,12 @@ def link(
     now = datetime.now(UTC)
     with opened(own) as accounts:
         code = accounts.links.make(person, own.tenant, now=now, life=timedelta(minutes=minutes))
-    address = f"{own.effective_public_url}/sign-in/link?code={code}"
+    where = address(own.effective_public_url, code)
     if as_json:
         expires = (now + timedelta(minutes=minutes)).isoformat(timespec="seconds")
-        say.document({"link": address, "person": person, "expires": expires})
+        say.document({"link": where, "person": person, "expires": expires})
     else:
-        say.line(address)
+        say.line(where)
 
 
 @contextmanager

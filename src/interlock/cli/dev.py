@@ -7,12 +7,14 @@ import asyncio
 import typer
 
 from interlock.cli import say
-from interlock.cli.options import AsJson
+from interlock.cli.options import AsJson, AsUser
 from interlock.cli.session import settings
 
 
-def dev(as_json: AsJson = False) -> None:
-    """Run Temporal, an executor and a graph worker in the foreground, until Ctrl-C.
+def dev(as_user: AsUser = "", as_json: AsJson = False) -> None:
+    """Run Temporal, an executor, a graph worker and the console in the foreground, until Ctrl-C.
+
+    Prints a link that signs you in to the console once: as --as says, or else as the first person in permissions/.
 
     Open runs go on when it is started again. With --json, prints one JSON object a line.
     """
@@ -24,7 +26,7 @@ def dev(as_json: AsJson = False) -> None:
         else:
             say.line(text)
 
-    asyncio.run(Dev(settings(), tell).run())
+    asyncio.run(Dev(settings(), tell, as_user).run())
 
 
 def add_to(app: typer.Typer) -> None:

@@ -32,10 +32,11 @@ def serve(as_json: AsJson = False) -> None:
 
 
 def application(own: Settings) -> FastAPI:
-    """The API, and the console where it is installed."""
+    """The API and the console."""
     from interlock.api.app import create_app
+    from interlock.console import FOLDER, frame, routers
 
-    return create_app(own)
+    return create_app(own, routers(), static=FOLDER, frame=frame)
 
 
 def add_to(app: typer.Typer) -> None:

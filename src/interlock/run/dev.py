@@ -14,12 +14,17 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Final
 
+from interlock.accounts import Accounts
+from interlock.accounts.links import LIFE, address
 from interlock.audit import make_data_keys
 from interlock.errors import InterlockError, Unreachable
+from interlock.policy import load_bundle
 from interlock.run.connection import connect
 from interlock.run.dev_lock import only_one
 from interlock.settings import Settings
@@ -70,6 +75,8 @@ class Dev:
 
     settings: Settings
     say: Callable[[str], None]
+    user: str = ""
+    """Whom the printed link signs in; empty: the first person that the policy knows here."""
     parts: list[Part] = field(default_factory=list)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     lock: int = -1
@@ -97,11 +104,29 @@ class Dev:
             await self._start_temporal(watchers)
             # Together: what takes time is what each of them loads.
             await asyncio.gather(*(self._start(_worker(role), watchers) for role in ("executor", "graph")))
+            if self.settings.listen:
+                await self._start(_console(), watchers)
             self._write_state()
+            self._invite()
             self.say("ready: interlock run start NAME; stop with Ctrl-C")
             await self.stopping.wait()
         finally:
             await self._stop(watchers)
+
+    def _invite(self) -> None:
+        """Say where the console is, and let one person in."""
+        if not self.settings.listen:
+            return
+        people = load_bundle(self.settings.root / "permissions").people
+        known = sorted(name for name in people.tenants if people.is_known(name, self.settings.tenant))
+        person = self.user or next(iter(known), "")
+        if person not in known:
+            self.say(f"console at {self.settings.effective_public_url}; no link: the policy knows no {person!r}")
+            return
+        with closing(Accounts.of(self.settings)) as accounts:
+            code = accounts.links.make(person, self.settings.tenant, now=datetime.now(UTC))
+        link = address(self.settings.effective_public_url, code)
+        self.say(f"console, once and within {LIFE.seconds // 60} minutes, as {person}: {link}")
 
     async def _start_temporal(self, watchers: list[asyncio.Task[None]]) -> None:
         with contextlib.suppress(InterlockError):
@@ -221,6 +246,10 @@ def _worker(role: str) -> Part:
     return Part(
         f"{role} worker", [sys.executable, "-m", "interlock.cli.main", "worker", role], ready="serves queue"
     )
+
+
+def _console() -> Part:
+    return Part("console", [sys.executable, "-m", "interlock.cli.main", "serve"], ready="serves http")
 
 
 def state_path(settings: Settings) -> Path:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
+from interlock.accounts.links import PATH
 from interlock.accounts.sessions import Via
 from interlock.api.caller import Caller, caller
 from interlock.api.cookies import Cookies
@@ -18,7 +19,6 @@ from interlock.api.services import Services, services
 from interlock.errors import Refused, TokenRejected
 
 router = APIRouter(include_in_schema=False)
-LINK_PATH: Final = "/sign-in/link"
 
 
 def own_path(text: str) -> str:
@@ -34,7 +34,7 @@ async def sign_in(request: Request, next: str = "/") -> Response:
     return framed(request, "sign_in.html", "Sign in", next=own_path(next))
 
 
-@router.get(LINK_PATH)
+@router.get(PATH)
 async def look(
     request: Request, held: Annotated[Services, Depends(services)], code: str = "", next: str = "/"
 ) -> Response:
@@ -46,7 +46,7 @@ async def look(
     return framed(request, "sign_in.html", "Sign in", link_person=link.person, code=code, next=own_path(next))
 
 
-@router.post(LINK_PATH)
+@router.post(PATH)
 async def use(
     request: Request,
     held: Annotated[Services, Depends(services)],
