@@ -14,6 +14,7 @@ from interlock.audit import egress, erasures, finding, hand_offs, queries, reser
 from interlock.audit import remembered as kept
 from interlock.audit.alarms import Alarming, raise_alarm, read_alarms
 from interlock.audit.append import append, head
+from interlock.audit.lengths import RunLength, lengths
 from interlock.audit.migrate import migrate
 from interlock.audit.remembered import KnownBundle
 from interlock.audit.rows import (
@@ -173,6 +174,11 @@ class Ledger:
         """A tenant's approval requests that wait no more, newest first; `before` is `cursor_of` a row."""
         with self._store.read() as connection:
             return finding.find_closed(connection, limit, before, tenant=tenant, tool=tool, states=states)
+
+    def lengths(self, tenant: str, runs: Sequence[str] | None = None, newest: int | None = None) -> list[RunLength]:
+        """How long the chains of a tenant's runs are: of those named, of the `newest` ones, or of all."""
+        with self._store.read() as connection:
+            return lengths(connection, tenant, runs, newest)
 
     def erasure(self, run: str) -> RunErased | None:
         """The event of a run's erasure: by whom, when and why; None where it was not erased."""

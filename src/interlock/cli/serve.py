@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import typer
@@ -13,6 +15,7 @@ from interlock.cli.session import settings
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from interlock.api.services import Services
     from interlock.settings import Settings
 
 
@@ -36,7 +39,17 @@ def application(own: Settings) -> FastAPI:
     from interlock.api.app import create_app
     from interlock.console import FOLDER, frame, routers
 
-    return create_app(own, routers(), static=FOLDER, frame=frame)
+    return create_app(own, routers(), static=FOLDER, frame=frame, opened=_opened)
+
+
+@asynccontextmanager
+async def _opened(own: Settings) -> AsyncIterator[Services]:
+    """What the routes use, with notifications sent beside."""
+    from interlock.api.services import open_services
+    from interlock.run.notifying import notifying
+
+    async with open_services(own) as services, notifying(own):
+        yield services
 
 
 def add_to(app: typer.Typer) -> None:
