@@ -14,6 +14,7 @@ from interlock.audit import egress, erasures, finding, hand_offs, queries, reser
 from interlock.audit import remembered as kept
 from interlock.audit.alarms import Alarming, raise_alarm, read_alarms
 from interlock.audit.append import append, head
+from interlock.audit.approval_statistics import ApprovalFacts, approval_facts
 from interlock.audit.lengths import RunLength, lengths
 from interlock.audit.migrate import migrate
 from interlock.audit.remembered import KnownBundle
@@ -179,6 +180,11 @@ class Ledger:
         """How long the chains of a tenant's runs are: of those named, of the `newest` ones, or of all."""
         with self._store.read() as connection:
             return lengths(connection, tenant, runs, newest)
+
+    def approval_facts(self, tenant: str, since: datetime, at_least: int) -> ApprovalFacts:
+        """What statistics are made of: see `interlock.audit.approval_statistics`."""
+        with self._store.read() as connection:
+            return approval_facts(connection, tenant, since, at_least)
 
     def erasure(self, run: str) -> RunErased | None:
         """The event of a run's erasure: by whom, when and why; None where it was not erased."""
