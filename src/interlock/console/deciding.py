@@ -1,0 +1,172 @@
+"""Decisions from the card. Each names the call that was shown by its digest; the workflow has the last word."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime
+from typing import Annotated, Any, cast, get_args
+
+from fastapi import APIRouter, Depends, Form, Request
+from fastapi.responses import RedirectResponse, Response
+
+from interlock.api.caller import Caller
+from interlock.api.permission import may
+from interlock.api.services import Services, services
+from interlock.approval.card import Card
+from interlock.audit import ApprovalRow
+from interlock.console.card import card_page
+from interlock.console.edit_form import fields, filled, sent
+from interlock.console.looking import request_of
+from interlock.console.pages import page
+from interlock.console.standing import closed
+from interlock.digest import canonical, parse
+from interlock.errors import Conflict, IntegrityError, InvalidInput, Refused
+from interlock.run.arguments import normalise
+from interlock.run.inbox import Looked, looked_into
+from interlock.types.approval import ApprovalVerdict
+
+router = APIRouter(prefix="/approvals", include_in_schema=False)
+Decider = Annotated[Caller, Depends(may("approvals", "decide"))]
+Held = Annotated[Services, Depends(services)]
+Text = Annotated[str, Form()]
+
+
+@router.post("/{request_id}/decide")
+async def decide(
+    request: Request,
+    request_id: str,
+    who: Decider,
+    held: Held,
+    verdict: Text,
+    digest: Text,
+    message: Text = "",
+    arguments: Text = "",
+) -> Response:
+    """Take a decision, and show the card with what came of it."""
+    row = await asyncio.to_thread(request_of, held, who, request_id)
+    try:
+        await take(held, who, row, verdict, digest, message=message, arguments=arguments)
+    except IntegrityError:
+        return await asyncio.to_thread(card_page, request, held, who, row)
+    except (Conflict, InvalidInput, Refused) as error:
+        status = 409 if isinstance(error, Conflict) else 422 if isinstance(error, InvalidInput) else 403
+        row = await asyncio.to_thread(request_of, held, who, request_id)
+        more = {"status": status, "problem": str(error), "message": message, "opened": verdict}
+        return await asyncio.to_thread(lambda: card_page(request, held, who, row, **more))
+    return RedirectResponse(f"/approvals/{request_id}?took={verdict}", status_code=303)
+
+
+@router.post("/{request_id}/edit")
+async def edit(request: Request, request_id: str, who: Decider, held: Held, digest: Text) -> Response:
+    """Check an edited call, and show it beside the one that waits before it takes its place."""
+    given = {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
+    return await asyncio.to_thread(_edited, request, request_id, who, held, digest, given)
+
+
+async def take(
+    held: Services,
+    who: Caller,
+    row: ApprovalRow,
+    verdict: str,
+    digest: str,
+    *,
+    message: str = "",
+    arguments: str = "",
+) -> None:
+    """Send a decision on exactly the call that was shown.
+
+    Raises:
+        Conflict: it was decided meanwhile, by whom and when; or the call is another one than was shown.
+        InvalidInput: the verdict, the message or the arguments do not fit.
+        Refused: this person may not.
+        IntegrityError: the record does not hold.
+    """
+    if verdict not in get_args(ApprovalVerdict):
+        raise InvalidInput(f"verdict: {verdict!r} is none of {', '.join(get_args(ApprovalVerdict))}")
+    if row.state != "pending":
+        raise Conflict(f"Your decision does not count: {closed(row)}")
+    looked = await asyncio.to_thread(_looked, held, row)
+    _same(looked.card, digest)
+    if verdict in ("reject", "respond") and not message.strip():
+        raise InvalidInput("message: say why; the agent reads it")
+    edited = _arguments(looked, arguments) if verdict == "edit" else None
+    await held.runs_in(who.tenant).decide(
+        row,
+        cast(ApprovalVerdict, verdict),
+        approver=who.person,
+        message=message.replace("\r\n", "\n"),
+        edited=edited,
+    )
+
+
+def _edited(
+    request: Request, request_id: str, who: Caller, held: Services, digest: str, given: dict[str, str]
+) -> Response:
+    row = request_of(held, who, request_id)
+    try:
+        looked = _looked(held, row)
+    except IntegrityError:
+        return card_page(request, held, who, row)
+    if row.state != "pending":
+        return card_page(request, held, who, row, status=409, problem=f"Nothing was edited: {closed(row)}")
+    try:
+        _same(looked.card, digest)
+    except Conflict as error:
+        return card_page(request, held, who, row, status=409, problem=str(error))
+    schema = looked.tool.schema_.parameters
+    came = sent(schema, looked.card.exact_arguments, given)
+    if came.wrong:
+        form = filled(fields(schema, looked.card.exact_arguments), given, came.wrong)
+        general = came.wrong.get("", "")
+        return card_page(
+            request,
+            held,
+            who,
+            row,
+            status=422,
+            form=form,
+            wrong=general or "Some arguments do not fit.",
+            opened="edit",
+        )
+    return page(
+        request,
+        "edited.html",
+        who,
+        here="Inbox",
+        row=row,
+        card=looked.card,
+        rows=_compared(looked.card.exact_arguments, came.arguments),
+        arguments=json.dumps(came.arguments),
+    )
+
+
+def _looked(held: Services, row: ApprovalRow) -> Looked:
+    return looked_into(row, held.settings, held.ledger, held.blobs, now=datetime.now(UTC))
+
+
+def _same(card: Card, digest: str) -> None:
+    if digest != card.call_digest:
+        raise Conflict(
+            f"You were shown call {digest or 'without a digest'}, and {card.call_digest} waits: nothing was sent",
+            next_step="read the card again",
+        )
+
+
+def _arguments(looked: Looked, text: str) -> dict[str, Any]:
+    """Raises InvalidInput: they do not fit the tool."""
+    if looked.card.kind != "call":
+        raise InvalidInput(f"verdict: a {looked.card.kind} request cannot be edited")
+    value = parse(text)
+    if not isinstance(value, dict):
+        raise InvalidInput("arguments: must be a JSON object")
+    return normalise(looked.tool.schema_.parameters, value)
+
+
+def _compared(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Argument, as it was, as it would be; JSON, and empty where there is none."""
+
+    def written(values: dict[str, Any], name: str) -> str:
+        return canonical(values[name]).decode() if name in values else ""
+
+    return [(name, written(old, name), written(new, name)) for name in sorted({*old, *new})]

@@ -1,0 +1,13 @@
+"""Every page of the console, for the app."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from interlock.console import agents, audit, card, deciding, health, inbox, policy, run_page, runs, tools
+
+
+def routers() -> list[APIRouter]:
+    """One router for each part."""
+    parts = (inbox, card, deciding, runs, run_page, agents, tools, policy, audit, health)
+    return [part.router for part in parts]

@@ -1,0 +1,48 @@
+"""Whether a person may decide on a request, in words for the page. The workflow and the executor judge it
+themselves: what is said here only spares a person a refusal.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+from interlock.audit import ApprovalRow
+
+PAST = {"approve": "approved", "edit": "edited", "reject": "rejected", "respond": "answered"}
+
+
+class Standing(NamedTuple):
+    """What somebody is to a request."""
+
+    may: bool
+    """Whether their decision would count now."""
+    why: str
+    """Why not, and who can; empty where they may."""
+
+
+def standing(row: ApprovalRow, person: str, now: datetime) -> Standing:
+    """What `person` is to a request."""
+    if row.state != "pending":
+        return Standing(False, closed(row))
+    if now >= row.expires_at:
+        return Standing(False, "The deadline has passed; the call counts as denied.")
+    others = ", ".join(one for one in row.approvers if one != row.requester) or "nobody"
+    if person == row.requester:
+        return Standing(False, f"You asked for this run, so you cannot decide on it. It waits for {others}.")
+    own = next((vote for vote in row.votes if vote.approver == person), None)
+    if own is not None:
+        return Standing(False, f"You {PAST[own.verdict]} it already; {row.quorum} must approve.")
+    if person not in row.approvers:
+        return Standing(False, f"You are no approver of route {row.route}. It waits for {others}.")
+    return Standing(True, "")
+
+
+def closed(row: ApprovalRow) -> str:
+    """What became of a request that waits no more: by whom and when."""
+    if row.state == "expired":
+        return f"Nobody decided by {row.expires_at:%Y-%m-%d %H:%M:%S} UTC, so the call was denied."
+    if row.state == "withdrawn" or row.decided_at is None or not row.votes:
+        return f"The request is {row.state}: nobody needs to decide any more."
+    last = row.votes[-1]
+    return f"{last.approver} {PAST[last.verdict]} it at {row.decided_at:%Y-%m-%d %H:%M:%S} UTC."
