@@ -160,9 +160,13 @@ class ApprovalRequested(EventBase):
     rule: str
     reason: str
     route: str
+    stage: str = ""
+    """The route's first stage; empty where it has one only. What follows is about this stage."""
     approvers: tuple[SubjectName, ...]
     quorum: int
     expires_at: Time
+    ends_at: Time | None = None
+    """The latest moment at which it can still be open, through all stages; None: `expires_at`."""
 
 
 class ApprovalDecided(EventBase):
@@ -177,7 +181,56 @@ class ApprovalDecided(EventBase):
     edited: OptionalDigest = ""
     """Blob of the edited arguments."""
     closes: bool
-    """Whether the request is now closed (a quorum may need more)."""
+    """Whether the request is now closed (a quorum or a later stage may need more)."""
+    stage: str = ""
+    """The stage at which they decided."""
+    seat: str = ""
+    """The approver for whom they decided; empty: for themselves."""
+    emergency: bool = False
+    """Whether they broke the glass: the call runs on their word alone, and a review is asked for."""
+
+
+class ApprovalAdvanced(EventBase):
+    """Another stage of the route decides now: the one before approved, or its deadline passed."""
+
+    kind: Literal["approval.advanced"] = "approval.advanced"
+    request_id: str
+    why: Literal["approved", "escalated"]
+    stage: str
+    approvers: tuple[SubjectName, ...]
+    quorum: int
+    expires_at: Time
+
+
+class ApprovalReminded(EventBase):
+    """Those who have not decided were due to be reminded."""
+
+    kind: Literal["approval.reminded"] = "approval.reminded"
+    request_id: str
+    number: int
+    """Counting from 1 in the stage."""
+
+
+class ApprovalReassigned(EventBase):
+    """An approver handed their decision on to another person, whom the route lets stand in."""
+
+    kind: Literal["approval.reassigned"] = "approval.reassigned"
+    request_id: str
+    by: SubjectName
+    to: SubjectName
+    token: str
+    """Their statement, signed by the API."""
+    reason: str
+
+
+class ApprovalWithdrawn(EventBase):
+    """The requester of the run withdrew the request: the call does not run."""
+
+    kind: Literal["approval.withdrawn"] = "approval.withdrawn"
+    request_id: str
+    by: SubjectName
+    token: str
+    reason: str
 
 
 class ApprovalExpired(EventBase):
@@ -306,6 +359,10 @@ Event = Annotated[
     | CallRefused
     | ApprovalRequested
     | ApprovalDecided
+    | ApprovalAdvanced
+    | ApprovalReminded
+    | ApprovalReassigned
+    | ApprovalWithdrawn
     | ApprovalExpired
     | EgressRequested
     | CallFinished

@@ -42,6 +42,11 @@ def route() -> Route:
     )
 
 
+def with_stage(route: Route, **changed: Any) -> Route:
+    """The route with its only stage changed."""
+    return route.model_copy(update={"stages": (route.stages[0].model_copy(update=changed),)})
+
+
 @dataclass
 class Waiting:
     """One call that waits, with everything that its digest binds; change a part before `build`."""

@@ -6,14 +6,14 @@ from datetime import timedelta
 
 import pytest
 
-from interlock.approval import check_quorum, check_vote
+from interlock.approval import PendingApproval, check_quorum
 from interlock.errors import Conflict, InvalidInput, Refused
 
-from .conftest import NOW, RUN
+from .conftest import NOW, RUN, with_stage
 
 
 def vote(waiting, claims, *, now=NOW) -> None:
-    check_vote(waiting.request(), claims, tenant="default", now=now)
+    PendingApproval(waiting.request(), "default").check(claims, now)
 
 
 def test_approver_may_approve(waiting, claim) -> None:
@@ -21,7 +21,7 @@ def test_approver_may_approve(waiting, claim) -> None:
 
 
 def test_requester_cannot_approve(waiting, claim, route) -> None:
-    waiting.route = route.model_copy(update={"approvers": ("user:alice", *route.approvers)})
+    waiting.route = with_stage(route, approvers=("user:alice", *route.approvers))
     with pytest.raises(Refused, match="separation of duties"):
         vote(waiting, claim("user:alice"))
 
@@ -94,7 +94,7 @@ def test_edit_needs_new_arguments(waiting, claim) -> None:
 def quorum(waiting, votes, *, count: int = 1, **changed):
     request = waiting.request()
     facts = {"run": RUN, "call": request.call_digest, "requester": "user:alice", "tenant": "default", **changed}
-    return check_quorum(votes, waiting.route.model_copy(update={"quorum": count}), **facts)
+    return check_quorum(votes, with_stage(waiting.route, quorum=count), **facts)
 
 
 def test_quorum_returns_consumed_nonces(waiting, claim) -> None:
@@ -118,7 +118,7 @@ def test_no_votes_fail_quorum(waiting) -> None:
 
 
 def test_requesters_vote_fails_quorum(waiting, claim, route) -> None:
-    waiting.route = route.model_copy(update={"approvers": ("user:alice", "user:bob")})
+    waiting.route = with_stage(route, approvers=("user:alice", "user:bob"))
     with pytest.raises(Refused, match="separation of duties"):
         quorum(waiting, [claim("user:bob"), claim("user:alice")])
 

@@ -9,7 +9,7 @@ import pytest
 from interlock.approval import PendingApproval
 from interlock.errors import Conflict
 
-from .conftest import NOW
+from .conftest import NOW, with_stage
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def test_approval_closes_the_request(pending, claim) -> None:
 
 
 def test_quorum_of_two_waits_for_two(waiting, claim) -> None:
-    waiting.route = waiting.route.model_copy(update={"quorum": 2})
+    waiting.route = with_stage(waiting.route, quorum=2)
     pending = PendingApproval(waiting.request(), "default")
     assert not take(pending, claim("user:bob"))
     assert pending.state == "pending"
@@ -37,7 +37,7 @@ def test_quorum_of_two_waits_for_two(waiting, claim) -> None:
 
 
 def test_same_person_cannot_fill_quorum(waiting, claim) -> None:
-    waiting.route = waiting.route.model_copy(update={"quorum": 2})
+    waiting.route = with_stage(waiting.route, quorum=2)
     pending = PendingApproval(waiting.request(), "default")
     take(pending, claim("user:bob"))
     with pytest.raises(Conflict, match="user:bob decided on run-1:a1 already"):
@@ -45,7 +45,7 @@ def test_same_person_cannot_fill_quorum(waiting, claim) -> None:
 
 
 def test_one_rejection_ends_a_quorum(waiting, claim) -> None:
-    waiting.route = waiting.route.model_copy(update={"quorum": 3})
+    waiting.route = with_stage(waiting.route, quorum=3)
     pending = PendingApproval(waiting.request(), "default")
     take(pending, claim("user:bob"))
     assert take(pending, claim("user:carol", "reject", message="no"))

@@ -11,8 +11,9 @@ import pytest
 from interlock.run import proposal
 from interlock.run.contracts import DecideInput, DecideOutput, RunSoFar
 from interlock.run.told import Told
-from interlock.types.access import Decision, NearestRule, Route
+from interlock.types.access import Decision, NearestRule
 from interlock.types.call import ToolCall
+from interlock.types.route import Route
 
 A, B, C = (f"sha256:{digit * 64}" for digit in "abc")
 ASKED = DecideInput(

@@ -1,7 +1,8 @@
 """Approvals: signed decisions of people, the rules that judge them, the state machine, the card."""
 
+from interlock.approval.amending import AmendClaims
 from interlock.approval.controls import Controls
-from interlock.approval.judge import check_person, check_quorum, check_vote
+from interlock.approval.judge import Seats, check_quorum
 from interlock.approval.schedules import LONGEST_LIFE, SCHEDULE_LIFE, SCHEDULE_PATTERN, ScheduleClaims, ScheduleName
 from interlock.approval.signals import Signals
 from interlock.approval.state import PendingApproval, Vote
@@ -11,6 +12,7 @@ from interlock.approval.tokens import (
     SIGNAL_LIFE,
     ApprovalClaims,
     ControlClaims,
+    DeputyClaims,
     ErasureClaims,
     RequesterClaims,
     SignalClaims,
@@ -26,21 +28,22 @@ __all__ = [
     "SCHEDULE_LIFE",
     "SCHEDULE_PATTERN",
     "SIGNAL_LIFE",
+    "AmendClaims",
     "ApprovalClaims",
     "ControlClaims",
     "Controls",
+    "DeputyClaims",
     "ErasureClaims",
     "PendingApproval",
     "RequesterClaims",
     "ScheduleClaims",
     "ScheduleName",
+    "Seats",
     "SignalClaims",
     "Signals",
     "Statement",
     "Vote",
-    "check_person",
     "check_quorum",
-    "check_vote",
     "lifetime",
     "lifetime_until",
 ]

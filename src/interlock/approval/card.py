@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic import JsonValue
 
 from interlock.approval.changes import FileChange, workspace_changes
+from interlock.approval.state import PendingApproval
 from interlock.approval.visible import lookalikes, shortened, visible, visible_line
 from interlock.definitions import ToolEntry
 from interlock.digest import digest_of, parse
@@ -24,6 +25,7 @@ from interlock.types.blobs import Blobs
 from interlock.types.call import ToolCall
 from interlock.types.closed import Closed
 from interlock.types.names import Digest
+from interlock.types.route import AtDeadline
 from interlock.types.workspace import Tree
 
 IN_SENTENCE: Final = 120
@@ -39,6 +41,16 @@ class Argument(Closed):
     name: str
     text: str
     """JSON; a string of several lines is written as these lines, each behind `| `."""
+
+
+class CardStage(Closed):
+    """One stage of the request's route."""
+
+    name: str
+    state: Literal["passed", "passed over", "decides", "waits", "only if escalated"]
+    approvers: tuple[str, ...]
+    quorum: int
+    expires_after_s: int
 
 
 class Card(Closed):
@@ -59,11 +71,24 @@ class Card(Closed):
     rule: str
     reason: str
     route: str
+    stage: str
+    """The stage that decides now; empty where the route has one only."""
+    stages: tuple[CardStage, ...]
+    """All of them, in order."""
     approvers: tuple[str, ...]
+    """Who may decide now, with those who stand in for somebody."""
     quorum: int
+    approvals: int
+    """How many of the quorum there are."""
+    emergency: tuple[str, ...]
+    """Who may break the glass."""
+    stand_ins: tuple[str, ...]
+    """To whom a decision may be handed on."""
     requester: str
     requested_at: datetime
     expires_at: datetime
+    """The deadline of the stage that decides."""
+    at_deadline: AtDeadline
     seconds_left: int
     call_digest: Digest
     workspace: str
@@ -80,6 +105,7 @@ def build_card(
     base: str,
     reason: str,
     now: datetime,
+    pending: PendingApproval | None = None,
 ) -> Card:
     """The card of a request.
 
@@ -91,11 +117,14 @@ def build_card(
         base: digest of the workspace that the run began with; what changed since is shown.
         reason: the policy's own words.
         now: for the time that is left.
+        pending: how far its route has come; None: it has just been opened.
 
     Raises:
         IntegrityError: the parts do not give the digest that an approval would bind to, or are absent or altered.
     """
     arguments = _bound(request, call, tool, blobs)
+    pending = pending or PendingApproval(request, call.tenant)
+    stage = pending.stage
     shows_files = tool.schema_.preview == "workspace_diff"
     changes = workspace_changes(_tree(base, blobs), _tree(call.workspace, blobs), blobs) if shows_files else None
     return Card(
@@ -112,16 +141,43 @@ def build_card(
         rule=request.rule,
         reason=visible_line(reason),
         route=request.route.name,
-        approvers=request.route.approvers,
-        quorum=request.route.quorum,
+        stage=stage.name,
+        stages=tuple(_stages(pending)),
+        approvers=pending.deciders,
+        quorum=stage.quorum,
+        approvals=sum(vote.claims.stage == stage.name for vote in pending.approvals()),
+        emergency=request.route.emergency.people if request.route.emergency and request.kind == "call" else (),
+        stand_ins=request.route.stand_ins,
         requester=request.requester,
         requested_at=request.requested_at,
-        expires_at=request.expires_at,
-        seconds_left=max(0, int((request.expires_at - now).total_seconds())),
+        expires_at=pending.deadline,
+        at_deadline=stage.at_deadline,
+        seconds_left=max(0, int((pending.deadline - now).total_seconds())),
         call_digest=digest_of(call.as_hashed()),
         workspace=call.workspace,
         warnings=tuple(_warnings(arguments, changes)),
     )
+
+
+def _stages(pending: PendingApproval) -> Iterator[CardStage]:
+    for place, stage in enumerate(pending.request.route.stages):
+        if stage.name in pending.passed_over:
+            state = "passed over"
+        elif place == pending.place and pending.open:
+            state = "decides"
+        elif place < pending.place or pending.state == "approved":
+            state = "only if escalated" if stage.only_escalated else "passed"
+        else:
+            state = "only if escalated" if stage.only_escalated else "waits"
+        yield CardStage.model_validate(
+            {
+                "name": stage.name,
+                "state": state,
+                "approvers": stage.approvers,
+                "quorum": stage.quorum,
+                "expires_after_s": stage.expires_after_s,
+            }
+        )
 
 
 def _bound(request: ApprovalRequest, call: ToolCall, tool: ToolEntry, blobs: Blobs) -> dict[str, Any]:
@@ -162,7 +218,8 @@ def _sentence(request: ApprovalRequest, call: ToolCall, tool: ToolEntry, argumen
         return shortened(visible_line(known[place[1]]), IN_SENTENCE) if place[1] in known else place[0]
 
     sentence = re.sub(r"\{(\w+)\}", fill, visible_line(template))
-    return f"It may have happened already: {sentence}" if request.kind == "unknown" else sentence
+    said = {"unknown": "It may have happened already", "review": "Let run in an emergency"}.get(request.kind)
+    return f"{said}: {sentence}" if said else sentence
 
 
 def _shown(value: JsonValue) -> str:

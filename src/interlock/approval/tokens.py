@@ -52,10 +52,14 @@ class Statement(Closed):
             TokenRejected: signature, kind, shape or expiry does not hold.
         """
         claims = cls._shaped(verifier.verify(cls.TYP, token))
+        claims._check_parts(verifier)
         if now is not None and _seconds(now) >= claims.exp:
             expired = datetime.fromtimestamp(claims.exp, UTC).isoformat()
             raise TokenRejected(f"{cls.TYP} of {claims.sub} expired at {expired}")
         return claims
+
+    def _check_parts(self, verifier: Verifier) -> None:
+        """Check the signatures of statements that this one quotes. Raises TokenRejected."""
 
     @classmethod
     def peek(cls, token: str) -> Self:
@@ -105,7 +109,40 @@ class ApprovalClaims(Claims):
     edited: OptionalDigest = ""
     """For `edit`: digest of the new arguments."""
     message: str = Field(default="", max_length=20_000)
-    """For `reject` and `respond`: what the agent reads."""
+    """For `reject` and `respond`: what the agent reads. For an emergency: why."""
+    stage: Name | Literal[""] = ""
+    """The stage of the route at which they decide."""
+    seat: SubjectName | Literal[""] = ""
+    """The approver for whom they decide; empty: for themselves."""
+    deputy: str = ""
+    """That approver's statement that this person decides for them while they are away; empty: they handed over this
+    one decision, or it is their own."""
+    emergency: bool = False
+    """Whether they break the glass: it counts alone, and is reviewed."""
+
+    def _check_parts(self, verifier: Verifier) -> None:
+        if self.deputy:
+            DeputyClaims.read(verifier, self.deputy, now=None)
+
+    def is_deputy(self) -> bool:
+        """Whether the approver named this person as deputy for the time of this decision. The statement's signature
+        was checked with this one's."""
+        if not self.deputy:
+            return False
+        said = DeputyClaims.peek(self.deputy)
+        names = (said.sub, said.to, said.tenant) == (self.seat, self.sub, self.tenant)
+        return names and said.iat <= said.begins <= self.iat < said.exp
+
+
+class DeputyClaims(Statement):
+    """A person names another who decides for them for some time, where a route lets that one stand in."""
+
+    TYP = "interlock-deputy"
+
+    to: SubjectName
+    begins: int
+    """POSIX seconds; `exp` is the end."""
+    reason: str = Field(default="", max_length=2_000)
 
 
 class ControlClaims(Claims):

@@ -12,7 +12,7 @@ from interlock.digest import canonical
 from interlock.errors import IntegrityError
 
 _RUN_TIMES: Final = ("started_at", "updated_at", "ended_at")
-_APPROVAL_TIMES: Final = ("requested_at", "expires_at", "decided_at")
+_APPROVAL_TIMES: Final = ("requested_at", "expires_at", "ends_at", "decided_at")
 
 
 def iso(time: datetime) -> str:

@@ -8,9 +8,12 @@ from dataclasses import replace
 from interlock.audit.rows import ApprovalRow, RunRow, RunStatus, VoteRow
 from interlock.errors import IntegrityError
 from interlock.events import (
+    ApprovalAdvanced,
     ApprovalDecided,
     ApprovalExpired,
+    ApprovalReassigned,
     ApprovalRequested,
+    ApprovalWithdrawn,
     CallFinished,
     CallRefused,
     CallUnknown,
@@ -25,7 +28,16 @@ from interlock.events import (
 from interlock.types.approval import ApprovalVerdict, RequestState
 
 TOUCHES_APPROVALS = (
-    ApprovalRequested | ApprovalDecided | ApprovalExpired | CallFinished | CallRefused | CallUnknown | RunEnded
+    ApprovalRequested
+    | ApprovalDecided
+    | ApprovalAdvanced
+    | ApprovalReassigned
+    | ApprovalExpired
+    | ApprovalWithdrawn
+    | CallFinished
+    | CallRefused
+    | CallUnknown
+    | RunEnded
 )
 """Events for which a run's open approvals must be at hand."""
 
@@ -66,8 +78,14 @@ class Projection:
                 self._request(event, run)
             case ApprovalDecided():
                 self._decide(event)
+            case ApprovalAdvanced():
+                self._advance_stage(event)
+            case ApprovalReassigned():
+                self._reassign(event)
             case ApprovalExpired():
                 self._close(self._approval(event, event.request_id), "expired")
+            case ApprovalWithdrawn():
+                self._close(self._approval(event, event.request_id), "withdrawn")
             case CallFinished() | CallUnknown():
                 self._settle_call(event.call_id, "approved", "consumed")
             case CallRefused():
@@ -134,12 +152,14 @@ class Projection:
             rule=event.rule,
             reason=event.reason,
             route=event.route,
+            stage=event.stage,
             approvers=event.approvers,
             quorum=event.quorum,
             call_digest=event.call_digest,
             subject=event.subject,
             requested_at=event.time,
             expires_at=event.expires_at,
+            ends_at=event.ends_at or event.expires_at,
             state="pending",
             decided_by="",
             decided_at=None,
@@ -149,11 +169,36 @@ class Projection:
 
     def _decide(self, event: ApprovalDecided) -> None:
         row = self._approval(event, event.request_id)
-        vote = VoteRow(event.approver, event.verdict, event.time, event.message, event.edited)
+        vote = VoteRow(
+            approver=event.approver,
+            verdict=event.verdict,
+            at=event.time,
+            message=event.message,
+            edited=event.edited,
+            stage=event.stage,
+            seat=event.seat,
+            emergency=event.emergency,
+        )
         row = replace(row, votes=(*row.votes, vote))
         if event.closes and row.state == "pending":
             row = replace(row, state=_CLOSED[event.verdict], decided_by=event.approver, decided_at=event.time)
         self._keep(row)
+
+    def _advance_stage(self, event: ApprovalAdvanced) -> None:
+        row = self._approval(event, event.request_id)
+        self._keep(
+            replace(
+                row,
+                stage=event.stage,
+                approvers=event.approvers,
+                quorum=event.quorum,
+                expires_at=event.expires_at,
+            )
+        )
+
+    def _reassign(self, event: ApprovalReassigned) -> None:
+        row = self._approval(event, event.request_id)
+        self._keep(replace(row, approvers=tuple(sorted({*row.approvers, event.to} - {event.by}))))
 
     def _close(self, row: ApprovalRow, state: RequestState) -> None:
         if row.state == "pending":
@@ -161,7 +206,7 @@ class Projection:
 
     def _settle_call(self, call_id: str, before: RequestState, after: RequestState) -> None:
         for row in list(self.approvals.values()):
-            if row.call_id == call_id and row.state == before:
+            if row.call_id == call_id and row.state == before and row.kind != "review":
                 self._keep(replace(row, state=after))
 
     def _end(self, event: RunEnded) -> None:

@@ -75,6 +75,12 @@ class VoteRow:
     message: str
     edited: str
     """Digest of the edited arguments, or empty."""
+    stage: str = ""
+    """The stage at which they decided."""
+    seat: str = ""
+    """The approver for whom they decided; empty: for themselves."""
+    emergency: bool = False
+    """Whether they broke the glass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +98,18 @@ class ApprovalRow:
     rule: str
     reason: str
     route: str
+    stage: str
+    """The stage that decides; empty where the route has one only."""
     approvers: tuple[str, ...]
+    """Who may decide now."""
     quorum: int
     call_digest: str
     subject: str
     requested_at: datetime
     expires_at: datetime
+    """The deadline of the stage that decides."""
+    ends_at: datetime
+    """The latest moment at which it can still be open, through all stages."""
     state: RequestState
     """consumed: the approved call ran. withdrawn: the call or the run ended before anybody decided."""
     decided_by: str

@@ -53,9 +53,11 @@ approvals: Final = Table(
     ledger,
     Column("request_id", Text, primary_key=True),
     Column("run", Text, ForeignKey("runs.run"), nullable=False),
-    *_text("tenant", "requester", "kind", "call_id", "tool", "agent", "rule", "reason", "route", "approvers"),
+    *_text(
+        "tenant", "requester", "kind", "call_id", "tool", "agent", "rule", "reason", "route", "stage", "approvers"
+    ),
     *_number("quorum"),
-    *_text("call_digest", "subject", "requested_at", "expires_at", "state", "decided_by"),
+    *_text("call_digest", "subject", "requested_at", "expires_at", "ends_at", "state", "decided_by"),
     Column("decided_at", Text),
     *_text("votes"),
     Index("approvals_by_run", "run"),

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 app = group("See what waits for a decision, and decide.")
 _HEADERS = ("request", "state", "agent", "tool", "route", "approvers", "left", "decided by")
 Message = Annotated[str, typer.Option(help="What the agent reads.")]
+Seat = Annotated[
+    str, typer.Option("--for", metavar="APPROVER", help="Decide for this approver, who handed the decision to you.")
+]
 Digest = Annotated[
     str,
     typer.Option(metavar="DIGEST", help="Decide only if the call has this digest: the one that you were shown."),
@@ -72,25 +75,54 @@ def show(request: Request, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def approve(request: Request, as_user: AsUser = "", digest: Digest = "", as_json: AsJson = False) -> None:
+def approve(
+    request: Request,
+    as_user: AsUser = "",
+    digest: Digest = "",
+    seat: Seat = "",
+    emergency: Annotated[
+        str,
+        typer.Option(metavar="REASON", help="Break the glass: it runs on your word alone, and others review it."),
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
     """Approve a call exactly as it is shown."""
-    decide(request, "approve", as_user, digest=digest, as_json=as_json)
+    decide(
+        request,
+        "approve",
+        as_user,
+        message=emergency,
+        digest=digest,
+        seat=seat,
+        emergency=bool(emergency),
+        as_json=as_json,
+    )
 
 
 @app.command()
 def reject(
-    request: Request, message: Message, as_user: AsUser = "", digest: Digest = "", as_json: AsJson = False
+    request: Request,
+    message: Message,
+    as_user: AsUser = "",
+    digest: Digest = "",
+    seat: Seat = "",
+    as_json: AsJson = False,
 ) -> None:
     """Reject a call or a question; the agent reads the message."""
-    decide(request, "reject", as_user, message=message, digest=digest, as_json=as_json)
+    decide(request, "reject", as_user, message=message, digest=digest, seat=seat, as_json=as_json)
 
 
 @app.command()
 def respond(
-    request: Request, message: Message, as_user: AsUser = "", digest: Digest = "", as_json: AsJson = False
+    request: Request,
+    message: Message,
+    as_user: AsUser = "",
+    digest: Digest = "",
+    seat: Seat = "",
+    as_json: AsJson = False,
 ) -> None:
-    """Answer a question; or say of a call of unknown outcome that it was done."""
-    decide(request, "respond", as_user, message=message, digest=digest, as_json=as_json)
+    """Answer a question; say of a call of unknown outcome that it was done; or find an emergency justified."""
+    decide(request, "respond", as_user, message=message, digest=digest, seat=seat, as_json=as_json)
 
 
 def decide(
@@ -100,15 +132,18 @@ def decide(
     *,
     message: str = "",
     digest: str = "",
+    seat: str = "",
+    emergency: bool = False,
     as_json: bool,
 ) -> None:
     """Take a decision and say what it did."""
     own = settings()
-    row, voted = asyncio.run(vote(own, request, verdict, user, message=message, digest=digest))
+    how: dict[str, Any] = {"message": message, "digest": digest, "seat": seat, "emergency": emergency}
+    row, voted = asyncio.run(vote(own, request, verdict, user, **how))
     if as_json:
         say.document({**voted.model_dump(mode="json"), "verdict": verdict, "run": row.run})
         return
-    more = "" if voted.closes else f"; {row.quorum} must approve, it stays open"
+    more = "" if voted.closes else "; others decide too, it stays open"
     say.line(f"{row.request_id}: {verdict} taken, state {voted.state}{more}")
 
 
@@ -121,6 +156,8 @@ async def vote(
     message: str = "",
     digest: str = "",
     edited: dict[str, Any] | None = None,
+    seat: str = "",
+    emergency: bool = False,
 ) -> tuple[ApprovalRow, VoteOutput]:
     """Look the request up, verify what it is about, and send the decision.
 
@@ -137,7 +174,9 @@ async def vote(
     if digest and digest != card.call_digest:
         raise Conflict(f"{row.request_id} is about call {card.call_digest}, not {digest}", next_step="look again")
     async with acting(own) as client:
-        taken = await client.decide(row, verdict, approver=approver, message=message, edited=edited)
+        taken = await client.decide(
+            row, verdict, approver=approver, message=message, edited=edited, seat=seat, emergency=emergency
+        )
     return row, taken
 
 

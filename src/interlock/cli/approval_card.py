@@ -16,7 +16,9 @@ _VERDICTS = {
     "call": "approve, edit or reject",
     "question": "respond or reject",
     "unknown": "approve (run it again), respond (it was done) or reject (it failed)",
+    "review": "respond (it was justified) or reject (it was not), each with your findings",
 }
+_THEN = {"deny": "it is denied", "escalate": "the next stage decides"}
 
 
 def print_card(card: Card) -> None:
@@ -52,11 +54,30 @@ def _facts(card: Card) -> None:
         ("digest", card.call_digest),
         ("rule", card.rule),
         ("why", card.reason),
-        ("route", f"{card.route}: {card.quorum} of {', '.join(card.approvers)}"),
-        ("deadline", f"{until} ({say.left(card.seconds_left)} left; then it is denied)"),
+        ("route", f"{card.route}{_stage(card)}: {card.quorum} of {', '.join(card.approvers)}"),
+        ("deadline", f"{until} ({say.left(card.seconds_left)} left; then {_THEN[card.at_deadline]})"),
         ("decide", _decisions(card)),
+        *_route(card),
     ):
         say.safe_line(f"{name + ':':<10} {text if name == 'why' else visible_line(text)}")
+
+
+def _stage(card: Card) -> str:
+    return f", stage {card.stage}" if card.stage else ""
+
+
+def _route(card: Card) -> list[tuple[str, str]]:
+    """Its stages, and who else has a say."""
+    found = [
+        ("stage", f"{one.name}, {one.state}: {one.quorum} of {', '.join(one.approvers)}")
+        for one in card.stages
+        if len(card.stages) > 1
+    ]
+    if card.stand_ins:
+        found.append(("stand-ins", ", ".join(card.stand_ins)))
+    if card.emergency:
+        found.append(("emergency", f"{', '.join(card.emergency)} may approve at once; it is reviewed"))
+    return found
 
 
 def _decisions(card: Card) -> str:

@@ -17,13 +17,16 @@ from interlock.cli import (
     accounts,
     agent,
     approval,
+    approval_amend,
     approval_edit,
+    approval_stats,
     builds,
     codec,
     dev,
     doctor,
     flight_check,
     keys,
+    notifications,
     policy,
     project,
     replay,
@@ -117,6 +120,8 @@ schedule_show.add_to(schedule.app)
 schedule_control.add_to(schedule.app)
 app.add_typer(approval.app, name="approval")
 approval_edit.add_to(approval.app)
+approval_stats.add_to(approval.app)
+approval_amend.add_to(approval.app)
 app.add_typer(policy.app, name="policy")
 app.add_typer(agent.app, name="agent")
 app.add_typer(tool.app, name="tool")
@@ -126,6 +131,7 @@ app.add_typer(sandbox.app, name="sandbox")
 sandbox_pool.add_to(sandbox.app)
 app.add_typer(keys.app, name="keys")
 app.add_typer(codec.app, name="codec")
+app.add_typer(notifications.app, name="notifications")
 app.add_typer(accounts.app, name="accounts")
 
 

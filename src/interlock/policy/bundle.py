@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from types import MappingProxyType
 
@@ -15,15 +16,17 @@ from interlock.policy.conditions import Condition
 from interlock.policy.content import Content, read_content, write_content
 from interlock.policy.crosscheck import cross_check
 from interlock.policy.enforcer import MODEL, Pdp
-from interlock.policy.entries import Price, RouteEntry, Rule
+from interlock.policy.entries import Price, Rule
 from interlock.policy.people import People
 from interlock.policy.problems import did_you_mean
+from interlock.policy.resolving import EPOCH, Resolver
+from interlock.policy.routes import Calendar, RouteEntry
 from interlock.policy.rulebook import Entry, Rulebook, entry_of
 from interlock.policy.stored import Packed, no_collection, read_stored
-from interlock.types.access import Route
 from interlock.types.egress import Credential
 from interlock.types.names import Digest
 from interlock.types.profile import Profile
+from interlock.types.route import Route
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +38,9 @@ class Bundle:
     people: People = field(repr=False)
     """Users with their tenants, groups, roles."""
     routes: Mapping[str, RouteEntry] = field(repr=False)
+    calendars: Mapping[str, Calendar] = field(repr=False)
+    zones: Mapping[str, str] = field(repr=False)
+    """The rules of the time zones that conditions and calendars name."""
     profiles: Mapping[str, Profile] = field(repr=False)
     prices: Mapping[str, Price] = field(repr=False)
     """Model → what its tokens cost."""
@@ -91,6 +97,8 @@ class Bundle:
             data=data,
             people=People.of(content),
             routes=MappingProxyType(dict(sorted(content.routes.items()))),
+            calendars=MappingProxyType(dict(sorted(content.calendars.items()))),
+            zones=MappingProxyType(zones),
             profiles=MappingProxyType(dict(sorted(content.profiles.items()))),
             prices=MappingProxyType(dict(sorted(content.prices.items()))),
             credentials=MappingProxyType(dict(sorted(content.credentials.items()))),
@@ -127,13 +135,14 @@ class Bundle:
         """The rules that have a condition which passes the test, strongest first; no other is compiled."""
         return self.book.about(test)
 
-    def route(self, name: str, *, tenant: str = "", requester: str = "") -> Route:
+    def route(self, name: str, *, tenant: str = "", requester: str = "", at: datetime | None = None) -> Route:
         """A route, resolved to people.
 
         Args:
             name: the route.
             tenant: only people of this tenant; empty: of any.
             requester: left out of the approvers, since nobody approves their own call.
+            at: when it is asked; needed where a calendar counts, None: at the beginning of 2026.
 
         Raises:
             InvalidInput: there is no such route.
@@ -141,9 +150,4 @@ class Bundle:
         entry = self.routes.get(name)
         if entry is None:
             raise InvalidInput(f"unknown route {name!r}{did_you_mean(name, self.routes)}")
-        approvers = tuple(
-            user
-            for user in self.people.expand(entry.approvers)
-            if user != requester and (not tenant or self.people.is_known(user, tenant))
-        )
-        return Route(name=name, approvers=approvers, quorum=entry.quorum, expires_after_s=entry.expires_after_s)
+        return Resolver(self.people, self.calendars, self.zones, tenant, requester, at or EPOCH).route(entry)

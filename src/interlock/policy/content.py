@@ -14,19 +14,22 @@ from interlock.policy.entries import (
     Group,
     Price,
     Role,
-    RouteEntry,
     Rule,
     User,
     name_of,
     read_entry,
     write_profile,
 )
+from interlock.policy.routes import Calendar, RouteEntry
 from interlock.policy.zones import zone_data
 from interlock.types.egress import Credential
 from interlock.types.profile import Profile
 
 SEMANTICS: Final = 2
 """Version of docs/policy.md and of the operators. A bundle of another version is not decided by this code."""
+
+LATER: Final = frozenset({"calendars"})
+"""Sections that the first bundles did not have: an empty one is left out, so that those keep their digests."""
 
 MAX_BUNDLE_BYTES: Final = 512 * 1024 * 1024
 
@@ -38,6 +41,7 @@ class Content:
     users: dict[str, User] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)
     roles: dict[str, Role] = field(default_factory=dict)
+    calendars: dict[str, Calendar] = field(default_factory=dict)
     routes: dict[str, RouteEntry] = field(default_factory=dict)
     profiles: dict[str, Profile] = field(default_factory=dict)
     prices: dict[str, Price] = field(default_factory=dict)
@@ -46,7 +50,7 @@ class Content:
     sources: dict[str, str] = field(default_factory=dict)
     """`rules:ID`, `routes:NAME`, … → `file:line`."""
     zones: dict[str, str] = field(default_factory=dict)
-    """Time zones that conditions use, compiled, in base64."""
+    """Time zones that conditions and calendars use, compiled, in base64."""
 
     def section(self, name: str) -> dict[str, Any]:
         """The entries of one section."""
@@ -59,16 +63,19 @@ class Content:
         self.sources[f"{section}:{name_of(entry)}"] = source
 
     def load_zones(self) -> None:
-        """Carry the zones that the conditions name."""
+        """Carry the zones that conditions and calendars name."""
         windows = (c.time_between for rule in self.rules.values() for c in rule.when if c.time_between)
-        self.zones = {window.zone: zone_data(window.zone) for window in windows}
+        named = {window.zone for window in windows} | {one.zone for one in self.calendars.values()}
+        self.zones = {zone: zone_data(zone) for zone in sorted(named)}
 
 
 def write_content(content: Content, model: str) -> bytes:
     """The canonical bytes: what the bundle's digest covers."""
     value: dict[str, Any] = {"v": 1, "semantics": SEMANTICS, "model": model}
     for section in SECTIONS:
-        value[section] = [_stored(entry) for _, entry in sorted(content.section(section).items())]
+        entries = [_stored(entry) for _, entry in sorted(content.section(section).items())]
+        if entries or section not in LATER:
+            value[section] = entries
     return canonical({**value, "sources": content.sources, "zones": _sorted(content)}, max_bytes=MAX_BUNDLE_BYTES)
 
 
@@ -95,7 +102,8 @@ def read_content(data: bytes, model: str) -> Content:
             raise PolicyError("the bundle was made for other semantics or another Casbin model than this engine's")
         content = Content(sources=_texts(value["sources"]), zones=_texts(dict(value["zones"])))
         for section in SECTIONS:
-            entries = [read_entry(section, item) for item in value[section]]
+            items = value.get(section, ()) if section in LATER else value[section]
+            entries = [read_entry(section, item) for item in items]
             content.section(section).update({name_of(entry): entry for entry in entries})
     except (InvalidInput, KeyError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         if isinstance(error, PolicyError):

@@ -9,6 +9,7 @@ from interlock.policy.content import Content
 from interlock.policy.entries import Rule
 from interlock.policy.people import People, cycles
 from interlock.policy.problems import did_you_mean
+from interlock.policy.routes import RouteEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ def cross_check(content: Content, also: Mapping[str, frozenset[str]] | None = No
     """
     known = {
         section: frozenset(content.section(section)) | (also or {}).get(section, frozenset())
-        for section in ("users", "groups", "roles", "routes", "profiles", "credentials")
+        for section in ("users", "groups", "roles", "calendars", "routes", "profiles", "credentials")
     }
     yield from _memberships(content, known)
     for rule in content.rules.values():
@@ -49,13 +50,31 @@ def _memberships(content: Content, known: Mapping[str, frozenset[str]]) -> Itera
     for loop in cycles(people.members):
         kind, _, name = loop[0].partition(":")
         yield Finding(_PLURAL[kind], name, "members", f"{' and '.join(loop)} contain each other: a cycle", "cycle")
-    for name, route in content.routes.items():
-        yield from _references("routes", name, "approvers", route.approvers, known)
-        agents = [one for one in people.expand(route.approvers) if one.startswith("agent:")]
-        if agents:
-            yield Finding(
-                "routes", name, "approvers", f"{agents[0]!r} would approve: only people approve", "bad-value"
-            )
+    for route in content.routes.values():
+        yield from _route(route, people, known)
+
+
+def _route(route: RouteEntry, people: People, known: Mapping[str, frozenset[str]]) -> Iterator[Finding]:
+    for terms in route.terms:
+        yield from _deciders(route.name, "approvers", terms.approvers or (), people, known)
+        if terms.hours is not None and terms.hours not in known["calendars"]:
+            said = f"unknown calendar {terms.hours!r}{did_you_mean(terms.hours, known['calendars'])}"
+            yield Finding("routes", route.name, "hours", said)
+    yield from _references("routes", route.name, "one_per_team", route.one_per_team or (), known)
+    yield from _deciders(route.name, "stand_ins", route.stand_ins or (), people, known)
+    if route.emergency is not None:
+        for key in ("approvers", "reviewers"):
+            yield from _deciders(route.name, "emergency", getattr(route.emergency, key), people, known)
+
+
+def _deciders(
+    route: str, key: str, references: tuple[str, ...], people: People, known: Mapping[str, frozenset[str]]
+) -> Iterator[Finding]:
+    named = tuple(one for one in references if one != "user:*")
+    yield from _references("routes", route, key, named, known)
+    agents = [one for one in people.expand(named) if one.startswith("agent:")]
+    if agents:
+        yield Finding("routes", route, key, f"{agents[0]!r} would approve: only people approve", "bad-value")
 
 
 def _rule(rule: Rule, known: Mapping[str, frozenset[str]]) -> Iterator[Finding]:

@@ -9,7 +9,8 @@ from interlock.policy.bundle import Bundle
 from interlock.policy.compiled import CompiledRule
 from interlock.policy.handed_on import each_subject, united
 from interlock.policy.judgement import Judgement, judge, near_rules
-from interlock.types.access import AccessRequest, Decision, NearestRule, Obligations, Route, canonical_request
+from interlock.types.access import AccessRequest, Decision, NearestRule, Obligations, canonical_request
+from interlock.types.route import Route
 
 
 def decide(bundle: Bundle, request: AccessRequest) -> Decision:
@@ -97,24 +98,29 @@ def _denied(rule: CompiledRule) -> str:
 
 def _ask(bundle: Bundle, judgement: Judgement, rule: CompiledRule) -> Decision:
     request = judgement.view.request
-    route = bundle.route(str(rule.rule.route), tenant=request.tenant, requester=request.requester)
+    route = bundle.route(str(rule.rule.route), tenant=request.tenant, requester=request.requester, at=request.time)
     note = f" ({rule.rule.note})" if rule.rule.note else ""
-    if len(route.approvers) < route.quorum:
+    if (short := route.short_of()) is not None:
+        stage = f", stage {short.name!r}" if short.name else ""
         reason = (
-            f"Rule {rule.id!r} asks for {_people(route.quorum)} of route {route.name!r}{note}, and only "
-            f"{len(route.approvers)} in tenant {request.tenant!r} may approve for {request.requester!r}, so the "
+            f"Rule {rule.id!r} asks for {_people(short.quorum)} of route {route.name!r}{stage}{note}, and only "
+            f"{len(short.approvers)} in tenant {request.tenant!r} may approve for {request.requester!r}, so the "
             f"call is denied: ask {rule.rule.owner} to add approvers."
         )
         return _decision(bundle, judgement, "deny", reason)
     reason = (
         f"Rule {rule.id!r} lets this call run once {_people(route.quorum)} of route {route.name!r} approved it"
-        f"{note}: wait for the answer, which expires after {_span(route)}."
+        f"{_in_turn(route)}{note}: wait for the answer, which expires after {_span(route)}."
     )
     return _decision(bundle, judgement, "ask", reason, route=route, profile=rule.rule.profile or "")
 
 
 def _people(count: int) -> str:
     return "one person" if count == 1 else f"{count} people"
+
+
+def _in_turn(route: Route) -> str:
+    return f" in {len(route.stages)} stages" if len(route.stages) > 1 else ""
 
 
 def _span(route: Route) -> str:

@@ -181,7 +181,7 @@ def _by_effect(found: Iterable[Witness]) -> list[Witness]:
 
 
 def _route(bundle: Bundle, name: str) -> object:
-    return (bundle.routes[name], bundle.route(name).approvers) if name in bundle.routes else None
+    return (bundle.routes[name], bundle.route(name)) if name in bundle.routes else None
 
 
 def _kind(was: bool, is_now: bool) -> ChangeKind:

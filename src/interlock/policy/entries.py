@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from types import MappingProxyType
@@ -12,28 +12,22 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from interlock.policy.conditions import Condition
-from interlock.policy.durations import duration, seconds
 from interlock.policy.operands import Many, Number, PatternText
 from interlock.policy.patterns import resource_pattern, tool_pattern
+from interlock.policy.routes import Attributes, Calendar, RouteEntry
+from interlock.policy.subjects import (
+    AgentReference,
+    ApproverReference,
+    MemberReference,
+    PersonName,
+    PersonReference,
+)
+from interlock.policy.written import day
 from interlock.types.access import Limits
 from interlock.types.closed import Closed
 from interlock.types.egress import Credential, WrittenRule
 from interlock.types.names import Name
 from interlock.types.profile import Profile
-
-_NAME: Final = r"[a-z0-9][a-z0-9._@-]{0,127}"
-
-
-def _reference(*kinds: str, anyone: str = "") -> Callable[[str], str]:
-    pattern = re.compile(rf"({'|'.join(kinds)}):{_NAME}", re.ASCII)
-    wanted = " or ".join(f"'{kind}:NAME'" for kind in kinds) + (f" or '{anyone}'" if anyone else "")
-
-    def check(text: str) -> str:
-        if text != anyone and not pattern.fullmatch(text):
-            raise ValueError(f"{text!r} must look like {wanted}")
-        return text
-
-    return check
 
 
 def _tenant(text: str) -> str:
@@ -48,27 +42,14 @@ def _action(text: str) -> str:
     return text
 
 
-def _day(text: object) -> object:
-    if not isinstance(text, date) and not (
-        isinstance(text, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII)
-    ):
-        raise ValueError(f"{text!r} must be a day such as 2027-01-31")
-    return text
-
-
 def _printable(text: str) -> str:
     if not text.isprintable():
         raise ValueError("must be one line of printable characters")
     return text
 
 
-PersonName = Annotated[str, StringConstraints(pattern=rf"^{_NAME}$")]
 RuleId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.-]{0,95}$")]
 Line = Annotated[str, StringConstraints(max_length=500), AfterValidator(_printable)]
-AgentReference = Annotated[str, AfterValidator(_reference("agent", "role", "group", anyone="agent:*"))]
-PersonReference = Annotated[str, AfterValidator(_reference("user", "role", "group", anyone="user:*"))]
-ApproverReference = Annotated[str, AfterValidator(_reference("user", "role", "group"))]
-MemberReference = Annotated[str, AfterValidator(_reference("user", "agent", "group", "role"))]
 
 
 class User(Closed):
@@ -77,6 +58,8 @@ class User(Closed):
     name: PersonName
     tenants: Many[Name]
     """The tenants in which this person may act and approve."""
+    attributes: Attributes | None = None
+    """What else is known of them, which a route may ask for: `{level: senior}`."""
 
 
 class Group(Closed):
@@ -91,23 +74,6 @@ class Role(Closed):
 
     name: PersonName
     members: Many[MemberReference]
-
-
-class RouteEntry(Closed):
-    """Who must approve what an `ask` rule asks."""
-
-    name: Name
-    approvers: Many[ApproverReference]
-    """Users, groups, roles; resolved to users, of whom the requester and other tenants' people drop out."""
-    quorum: Annotated[int, Field(strict=True, ge=1, le=32)] = 1
-    """How many different people must approve."""
-    expires_after: Annotated[str, AfterValidator(duration)]
-    """`30m`, `4h`, `2d`; after that the call counts as denied."""
-
-    @property
-    def expires_after_s(self) -> int:
-        """The deadline in seconds after the request."""
-        return seconds(self.expires_after)
 
 
 OBLIGATIONS: Final = ("profile", "egress", "credentials", "limits", "redact")
@@ -155,7 +121,7 @@ class Rule(Closed):
     """What these RE2 patterns match is taken out of the call's output."""
     notify: Many[ApproverReference] | None = None
     """Who is told that such a call was decided."""
-    expires: Annotated[date, BeforeValidator(_day)] | None = None
+    expires: Annotated[date, BeforeValidator(day)] | None = None
     """First day, UTC, on which the rule counts no more: `2027-01-31`."""
     ticket: Line = ""
     """Where it was asked for: `SEC-123`, a link."""
@@ -199,7 +165,7 @@ class Price(Closed):
         return self
 
 
-Entry = Credential | Price | User | Group | Role | RouteEntry | Profile | Rule
+Entry = Credential | Price | User | Group | Role | Calendar | RouteEntry | Profile | Rule
 
 
 def read_profile(value: Any) -> Profile:
@@ -223,6 +189,7 @@ SECTIONS: Final[Mapping[str, type[Entry]]] = MappingProxyType(
         "users": User,
         "groups": Group,
         "roles": Role,
+        "calendars": Calendar,
         "routes": RouteEntry,
         "profiles": Profile,
         "prices": Price,

@@ -8,9 +8,10 @@ reconciled, the call is denied.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
-from interlock.types.access import AccessRequest, Decision, Limits, Obligations, Route, Verdict
+from interlock.types.access import AccessRequest, Decision, Limits, Obligations, Verdict
+from interlock.types.route import Route, Stage
 
 _STRICTNESS: Final[dict[Verdict, int]] = {"deny": 0, "ask": 1, "allow": 2}
 
@@ -73,27 +74,52 @@ def _irreconcilable(decisions: Sequence[Decision]) -> str:
 
 
 def _asked(found: Decision, decisions: Sequence[Decision]) -> Decision:
-    """Asked of the people whom every route names; as many as the strictest demands, in the shortest time."""
+    """Asked as every route demands: of those whom all of them name, where each has one stage; else one after the
+    other."""
     routes = [one.route for one in decisions if one.route is not None]
-    first = routes[0]
-    people = set(first.approvers).intersection(*(route.approvers for route in routes))
-    route = Route(
-        name=first.name,
-        approvers=tuple(sorted(people)),
-        quorum=max(route.quorum for route in routes),
-        expires_after_s=min(route.expires_after_s for route in routes),
-    )
-    if len(route.approvers) < route.quorum:
-        names = " and ".join(repr(name) for name in _once(route.name for route in routes))
+    if all(one == routes[0] for one in routes):
+        return found.model_copy(update={"route": routes[0]})
+    short = all(len(one.stages) == 1 for one in routes)
+    route = _shared(routes) if short else _in_turn(routes)
+    names = " and ".join(repr(name) for name in _once(route.name for route in routes))
+    if route.short_of() is not None:
         reason = (
             f"Routes {names} share {len(route.approvers)} people, and {route.quorum} must approve what was handed "
             f"on, so the call is denied: add people to both."
         )
         return _denied(found, reason)
-    if all(one == first for one in routes):
-        return found.model_copy(update={"route": route})
     note = f" Only people of every route that is asked may approve, {route.quorum} of them."
+    if not short:
+        note = f" The stages of routes {names} are asked one after the other."
     return found.model_copy(update={"route": route, "reason": found.reason + note})
+
+
+def _shared(routes: Sequence[Route]) -> Route:
+    """As many people as the strictest demands, in the shortest time."""
+    stages = [route.stages[0] for route in routes]
+    people = set(stages[0].approvers).intersection(*(stage.approvers for stage in stages))
+    stage = Stage(
+        approvers=tuple(sorted(people)),
+        quorum=max(one.quorum for one in stages),
+        rejections=min(one.rejections for one in stages),
+        expires_after_s=min(one.expires_after_s for one in stages),
+    )
+    return Route(name=routes[0].name, stages=(stage,), **_strictest(routes))
+
+
+def _in_turn(routes: Sequence[Route]) -> Route:
+    every = [stage for route in dict.fromkeys(routes) for stage in route.stages]
+    stages = (one.model_copy(update={"name": f"s{n}_{one.name}"[:64]}) for n, one in enumerate(every, 1))
+    return Route(name=routes[0].name, stages=tuple(stages), **_strictest(routes))
+
+
+def _strictest(routes: Sequence[Route]) -> dict[str, Any]:
+    """Teams are kept apart where one route says so; nobody breaks the glass of another's route."""
+    stand_ins = set(routes[0].stand_ins).intersection(*(route.stand_ins for route in routes))
+    return {
+        "teams": tuple(dict.fromkeys(team for route in routes for team in route.teams)),
+        "stand_ins": tuple(sorted(stand_ins)),
+    }
 
 
 def _obligations(decisions: Sequence[Decision]) -> Obligations:

@@ -10,7 +10,8 @@ from typing import Any, Final
 from interlock.policy.bundle import Bundle
 from interlock.policy.content import Content, read_content
 from interlock.policy.enforcer import MODEL
-from interlock.policy.entries import OBLIGATIONS, RouteEntry, Rule
+from interlock.policy.entries import OBLIGATIONS, Rule
+from interlock.policy.routes import RouteEntry
 
 _FLIPS: Final = {"allow": ("deny",), "deny": ("allow",), "ask": ("allow", "deny")}
 

@@ -7,7 +7,7 @@ immutable closure of any depth; cycles are refused at load.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 
@@ -22,6 +22,8 @@ class People:
     """`user:alice` → the tenants in which she is known."""
     members: Mapping[str, tuple[str, ...]]
     """`group:x` or `role:x` → its direct members."""
+    attributes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """`user:alice` → what else is known of her."""
 
     @cached_property
     def belongs(self) -> Mapping[str, frozenset[str]]:
@@ -34,15 +36,23 @@ class People:
         tenants = {f"user:{user.name}": frozenset(user.tenants) for user in content.users.values()}
         members = {f"group:{group.name}": group.members for group in content.groups.values()}
         members |= {f"role:{role.name}": role.members for role in content.roles.values()}
-        return cls(MappingProxyType(tenants), MappingProxyType(members))
+        attributes = {f"user:{user.name}": user.attributes or {} for user in content.users.values()}
+        return cls(MappingProxyType(tenants), MappingProxyType(members), MappingProxyType(attributes))
 
     def names_of(self, subject: str) -> frozenset[str]:
         """The subject itself and all its groups and roles."""
         return self.belongs.get(subject, frozenset((subject,)))
 
     def users(self, references: tuple[str, ...]) -> tuple[str, ...]:
-        """The users alone that the references stand for, sorted."""
+        """The users alone that the references stand for, sorted; `user:*` is every user."""
+        if "user:*" in references:
+            return tuple(sorted(self.tenants))
         return tuple(one for one in self.expand(references) if one.startswith("user:"))
+
+    def has(self, user: str, attributes: Mapping[str, str]) -> bool:
+        """Whether a user has all of these attributes."""
+        own = self.attributes.get(user, {})
+        return all(own.get(name) == value for name, value in attributes.items())
 
     def is_known(self, user: str, tenant: str) -> bool:
         """Whether this is a user of that tenant."""

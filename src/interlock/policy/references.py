@@ -76,13 +76,13 @@ def route_problems(bundle: Bundle) -> list[Problem]:
 def _routes(bundle: Bundle) -> Iterator[Problem]:
     asked = {rule.rule.route: rule for rule in reversed(bundle.rules) if rule.rule.route}
     for name in bundle.routes:
-        route = bundle.route(name)
         source = bundle.sources[f"routes:{name}"]
-        if len(route.approvers) < route.quorum:
-            have, need = len(route.approvers), route.quorum
-            said = f"route {name!r} can never be satisfied: it needs {need} people and has {have}"
+        if (short := bundle.route(name).short_of()) is not None:
+            stage = f", stage {short.name!r}," if short.name else ""
+            have, need = len(short.approvers), short.quorum
+            said = f"route {name!r}{stage} can never be satisfied: it needs {need} people and has {have}"
             yield Problem(source, said, "unsatisfiable-route")
-        elif name in asked and len(route.approvers) == route.quorum and (own := _own_calls(bundle, name)):
+        elif name in asked and (own := _own_calls(bundle, name)):
             said = (
                 f"route {name!r} cannot be satisfied for {own[0]!r}, who may ask and cannot approve their own call"
             )
@@ -90,13 +90,14 @@ def _routes(bundle: Bundle) -> Iterator[Problem]:
 
 
 def _own_calls(bundle: Bundle, route: str) -> list[str]:
-    """Approvers of the route who may also be requesters of a rule that asks it."""
+    """Approvers of the route who may also be requesters of a rule that asks it, and without whom it lacks one."""
     approvers = bundle.route(route).approvers
     rules = [rule for rule in bundle.rules if rule.rule.route == route]
     return [
         user
         for user in approvers
-        if any("user:*" in r.requesters or r.requesters & bundle.people.names_of(user) for r in rules)
+        if bundle.route(route, requester=user).short_of() is not None
+        and any("user:*" in r.requesters or r.requesters & bundle.people.names_of(user) for r in rules)
     ]
 
 

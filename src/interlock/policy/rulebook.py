@@ -8,8 +8,9 @@ from typing import Any, Final, NamedTuple
 
 from interlock.policy.compiled import CompiledRule
 from interlock.policy.conditions import Condition
-from interlock.policy.entries import RouteEntry, Rule
+from interlock.policy.entries import Rule
 from interlock.policy.index import Head, head_of
+from interlock.policy.routes import RouteEntry
 
 _RANK: Final = {"deny": 0, "ask": 1, "allow": 2}
 
@@ -29,7 +30,7 @@ class Entry(NamedTuple):
 
 def strength_of(effect: str, route: RouteEntry | None, rule_id: str) -> Strength:
     """How strong a rule of this effect and route is; the first of those that match decides."""
-    quorum, deadline = (route.quorum, route.expires_after_s) if route else (0, 0)
+    quorum, deadline = (route.least, route.longest_s) if route else (0, 0)
     return _RANK[effect], -quorum, deadline, rule_id
 
 

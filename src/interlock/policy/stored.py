@@ -25,10 +25,12 @@ from pydantic import TypeAdapter
 from interlock.errors import PolicyError
 from interlock.policy.content import MAX_BUNDLE_BYTES, Content, read_content
 from interlock.policy.crosscheck import cross_check
-from interlock.policy.entries import SECTIONS, RouteEntry, Rule
+from interlock.policy.entries import SECTIONS, Rule
 from interlock.policy.index import ANY, EVERY_TOOL, Head
 from interlock.policy.operators import time_between
+from interlock.policy.routes import RouteEntry
 from interlock.policy.rulebook import Entry, strength_of
+from interlock.policy.zones import zone_from
 
 _TEXTS: Final = TypeAdapter(dict[str, str])
 _RULE: Final = TypeAdapter(Rule)
@@ -239,6 +241,8 @@ def _check_references(content: Content, values: _Values) -> None:
     content.rules = {str(n): Rule.model_construct(id=str(n), **given) for n, given in enumerate(stand_ins)}
     found = next(cross_check(content), None)
     content.rules = {}
+    for calendar in content.calendars.values():
+        zone_from(calendar.zone, content.zones[calendar.zone])
     if found is not None:
         raise _DoubtError
     for conditions in values.all_of("when"):

@@ -16,7 +16,7 @@ def counts(bundle: Bundle) -> dict[str, int]:
     effects = [rule.rule.effect for rule in bundle.rules]
     guardrails = sum(rule.rule.guardrail for rule in bundle.rules)
     by_effect = {effect: effects.count(effect) for effect in ("deny", "ask", "allow")}
-    return {**{name: len(value[name]) for name in SECTIONS}, **by_effect, "guardrails": guardrails}
+    return {**{name: len(value.get(name, ())) for name in SECTIONS}, **by_effect, "guardrails": guardrails}
 
 
 def casbin_rows(bundle: Bundle) -> list[list[str]]:

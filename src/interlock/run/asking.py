@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Literal
 
 from temporalio import workflow
 
 from interlock.approval import PendingApproval
-from interlock.events import ApprovalExpired, ApprovalRequested, CallRefused
+from interlock.events import (
+    ApprovalAdvanced,
+    ApprovalExpired,
+    ApprovalReminded,
+    ApprovalRequested,
+    CallRefused,
+)
 from interlock.graph import Drained
 from interlock.run.context import RunContext
 from interlock.run.joining import stopped
@@ -18,6 +25,7 @@ from interlock.run.under_way import UnderWay
 from interlock.types.access import Decision
 from interlock.types.approval import ApprovalRequest, RequestKind
 from interlock.types.call import ToolCall
+from interlock.types.route import Route
 
 
 async def ask_people(
@@ -46,6 +54,11 @@ async def ask_people(
 
 async def _opened(run: RunContext, call: ToolCall, decision: Decision, kind: RequestKind) -> str:
     assert decision.route is not None, "the policy gives every ask its route"
+    return await open_request(run, call, decision, kind, decision.route)
+
+
+async def open_request(run: RunContext, call: ToolCall, decision: Decision, kind: RequestKind, route: Route) -> str:
+    """Record and commit a request of `kind` on `call`; returns its id."""
     now = workflow.now()
     request = ApprovalRequest(
         request_id=run.next_request_id(),
@@ -56,10 +69,10 @@ async def _opened(run: RunContext, call: ToolCall, decision: Decision, kind: Req
         subject=call.arguments,
         rule=decision.rule,
         reason=decision.reason,
-        route=decision.route,
+        route=route,
         requester=run.input.requester,
         requested_at=now,
-        expires_at=now + timedelta(seconds=decision.route.expires_after_s),
+        expires_at=route.stages[0].deadline(now),
     )
     run.approvals[request.request_id] = PendingApproval(request, run.input.tenant)
     _record(run, call, request)
@@ -68,6 +81,7 @@ async def _opened(run: RunContext, call: ToolCall, decision: Decision, kind: Req
 
 
 def _record(run: RunContext, call: ToolCall, request: ApprovalRequest) -> None:
+    first = request.route.stages[0]
     run.chain.record(
         ApprovalRequested,
         request_id=request.request_id,
@@ -80,9 +94,24 @@ def _record(run: RunContext, call: ToolCall, request: ApprovalRequest) -> None:
         rule=request.rule,
         reason=request.reason,
         route=request.route.name,
-        approvers=request.route.approvers,
-        quorum=request.route.quorum,
+        stage=first.name,
+        approvers=first.approvers,
+        quorum=first.quorum,
         expires_at=request.expires_at,
+        ends_at=request.ends_at,
+    )
+
+
+def record_advance(run: RunContext, pending: PendingApproval, why: Literal["approved", "escalated"]) -> None:
+    """Record that another stage decides now."""
+    run.chain.record(
+        ApprovalAdvanced,
+        request_id=pending.request.request_id,
+        why=why,
+        stage=pending.stage.name,
+        approvers=pending.deciders,
+        quorum=pending.stage.quorum,
+        expires_at=pending.deadline,
     )
 
 
@@ -96,14 +125,18 @@ async def _withdraw(run: RunContext, call: ToolCall, pending: PendingApproval) -
 
 
 async def _closed(run: RunContext, pending: PendingApproval) -> None:
-    left = pending.request.expires_at - workflow.now()
-    try:
-        await workflow.wait_condition(
-            lambda: run.stopping or run.draining or not pending.open, timeout=max(left, timedelta(0))
-        )
-    except TimeoutError:
-        pending.expire()
-        run.chain.record(ApprovalExpired, request_id=pending.request.request_id)
+    """Wait until it is decided or expires, through its stages."""
+    while pending.open and not (run.stopping or run.draining):
+        place = pending.place
+
+        def moved(place: int = place) -> bool:
+            return run.stopping or run.draining or not pending.open or pending.place != place
+
+        left = pending.next_moment - workflow.now()
+        try:
+            await workflow.wait_condition(moved, timeout=max(left, timedelta(0)))
+        except TimeoutError:
+            await lapsed(run, pending)
     if run.stopping:
         raise asyncio.CancelledError("the run is being cancelled")
     if pending.open:
@@ -111,3 +144,34 @@ async def _closed(run: RunContext, pending: PendingApproval) -> None:
     if pending.state != "approved":
         # An approval is committed with the call that it lets run; every other end has no effect to ride on.
         await commit(run.chain)
+
+
+async def reviewed(run: RunContext) -> None:
+    """Wait until every emergency approval of the run is reviewed, or its reviewers' time has passed: nobody gets
+    around a review by ending the run."""
+    under_review = [one for one in run.approvals.values() if one.request.kind == "review" and one.open]
+    if under_review:
+        await commit(run.chain)  # reviewers see what the run did
+    for pending in under_review:
+        while pending.open:
+            left = pending.next_moment - workflow.now()
+            try:
+                await workflow.wait_condition(lambda: not pending.open, timeout=max(left, timedelta(0)))  # noqa: B023
+            except TimeoutError:
+                await lapsed(run, pending)
+
+
+async def lapsed(run: RunContext, pending: PendingApproval) -> None:
+    """Record what the passing of time did to an open request."""
+    request_id = pending.request.request_id
+    match pending.lapse(workflow.now()):
+        case "reminded":
+            run.chain.record(ApprovalReminded, request_id=request_id, number=pending.reminded)
+        case "escalated":
+            record_advance(run, pending, "escalated")
+        case "expired":
+            run.chain.record(ApprovalExpired, request_id=request_id)
+            return
+        case None:
+            return
+    await commit(run.chain)  # people are told of it from the ledger

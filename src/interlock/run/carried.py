@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Self
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from interlock.approval import ApprovalClaims, Controls, PendingApproval, Vote
 from interlock.events import Time
@@ -40,17 +40,41 @@ class CarriedRequest(Closed):
     request: ApprovalRequest
     state: RequestState
     votes: tuple[CarriedVote, ...]
+    place: int = 0
+    since: Time | None = None
+    reminded: int = 0
+    passed_over: tuple[str, ...] = ()
+    moved: dict[str, str] = Field(default_factory=dict)
 
     @classmethod
     def of(cls, pending: PendingApproval) -> Self:
         """What must be known of it."""
         votes = tuple(CarriedVote(token=vote.token, at=vote.at) for vote in pending.votes)
-        return cls(request=pending.request, state=pending.state, votes=votes)
+        return cls(
+            request=pending.request,
+            state=pending.state,
+            votes=votes,
+            place=pending.place,
+            since=pending.since,
+            reminded=pending.reminded,
+            passed_over=tuple(sorted(pending.passed_over)),
+            moved=pending.moved,
+        )
 
     def pending(self, tenant: str) -> PendingApproval:
         """The request as it was."""
         votes = [Vote(ApprovalClaims.peek(vote.token), vote.token, vote.at) for vote in self.votes]
-        return PendingApproval(self.request, tenant, votes, self.state)
+        return PendingApproval(
+            request=self.request,
+            tenant=tenant,
+            votes=votes,
+            state=self.state,
+            place=self.place,
+            since=self.since,
+            reminded=self.reminded,
+            passed_over=set(self.passed_over),
+            moved=dict(self.moved),
+        )
 
 
 class Carried(Closed):

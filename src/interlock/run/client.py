@@ -26,6 +26,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from interlock.approval import (
     CONTROL_LIFE,
     REQUESTER_LIFE,
+    AmendClaims,
     ApprovalClaims,
     ControlClaims,
     ErasureClaims,
@@ -39,6 +40,7 @@ from interlock.digest import canonical, digest_of
 from interlock.errors import Conflict, InterlockError, InvalidInput, Refused, TokenRejected, Unreachable
 from interlock.run.asked_for import asked_for
 from interlock.run.contracts import (
+    AmendInput,
     ControlInput,
     RunInput,
     RunOutcome,
@@ -166,8 +168,22 @@ class RunClient:
         message: str = "",
         edited: dict[str, JsonValue] | None = None,
         bundle: str = "",
+        seat: str = "",
+        deputy: str = "",
+        emergency: bool = False,
     ) -> VoteOutput:
-        """Take a person's decision on a request.
+        """Take a person's decision on a request, at the stage that the row names.
+
+        Args:
+            request: as it was shown.
+            verdict: theirs.
+            approver: the authenticated person.
+            message: what the agent reads; for an emergency: why.
+            edited: for `edit`: the new arguments.
+            bundle: the policy under which they were asked.
+            seat: the approver for whom they decide; empty: for themselves.
+            deputy: that approver's statement that they may; empty: this one decision was handed to them.
+            emergency: break the glass: the call runs on their word alone, and others review it.
 
         Raises:
             Refused: they may not decide on it. Conflict: it was decided, by whom and when.
@@ -184,12 +200,43 @@ class RunClient:
             bundle=bundle,
             edited=self.blobs.of(request.run).put(canonical(edited)) if edited is not None else "",
             message=message,
-            **lifetime_until(datetime.now(UTC), request.expires_at),
+            stage="" if emergency else request.stage,
+            seat=seat,
+            deputy=deputy,
+            emergency=emergency,
+            **lifetime_until(datetime.now(UTC), request.ends_at),
         )
         vote = VoteInput(token=claims.signed(self.api))
         return await asked(
             self.handle(request.run).execute_update("vote", vote, result_type=VoteOutput), request.run
         )
+
+    async def withdraw(self, request: ApprovalRow, *, by: str, reason: str) -> VoteOutput:
+        """Withdraw a request: the call that it is about does not run.
+
+        Raises:
+            Refused: somebody else started the run. Conflict: it was decided.
+        """
+        return await self._amended(request, AmendClaims(verb="withdraw", **self._amendment(request, by, reason)))
+
+    async def reassign(self, request: ApprovalRow, *, by: str, to: str, reason: str) -> VoteOutput:
+        """Hand a decision on to another person, whom the route lets stand in.
+
+        Raises:
+            Refused: there is none to hand on, or not to that person. Conflict: it was decided.
+        """
+        return await self._amended(
+            request, AmendClaims(verb="reassign", to=to, **self._amendment(request, by, reason))
+        )
+
+    def _amendment(self, request: ApprovalRow, by: str, reason: str) -> dict[str, Any]:
+        about = {"tenant": self.settings.tenant, "sub": by, "run": request.run, "request": request.request_id}
+        return {**about, "reason": reason, **lifetime(datetime.now(UTC), CONTROL_LIFE)}
+
+    async def _amended(self, request: ApprovalRow, claims: AmendClaims) -> VoteOutput:
+        said = AmendInput(token=claims.signed(self.api))
+        handle = self.handle(request.run)
+        return await asked(handle.execute_update("amend", said, result_type=VoteOutput), request.run)
 
     async def erase(self, run: str, *, by: str, reason: str) -> EraseOutput:
         """Have the content of an ended run erased.

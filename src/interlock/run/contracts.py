@@ -240,6 +240,12 @@ class VoteOutput(Closed):
     closes: bool
 
 
+class AmendInput(Closed):
+    """Input of update `amend`: a request is withdrawn, or a decision on it handed on."""
+
+    token: str
+
+
 class ControlInput(Closed):
     """Input of update `control`: pause, resume or cancel."""
 

@@ -7,8 +7,9 @@ from typing import Final, Literal
 
 from interlock.policy import Bundle
 from interlock.policy.entries import Rule
-from interlock.types.access import Decision, Limits, Route, Verdict
+from interlock.types.access import Decision, Limits, Verdict
 from interlock.types.closed import Closed
+from interlock.types.route import Route
 
 Kind = Literal["newly allowed", "newly asks", "newly denied", "other terms"]
 KINDS: Final[tuple[Kind, ...]] = ("newly allowed", "newly asks", "newly denied", "other terms")

@@ -21,7 +21,7 @@ from pydantic_core import to_jsonable_python
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from interlock.approval import ApprovalClaims, check_quorum
+from interlock.approval import ApprovalClaims, Seats, check_quorum
 from interlock.audit import Ledger, Reservation, ReserveOutcome
 from interlock.definitions import ToolEntry
 from interlock.digest import canonical, digest_of, parse
@@ -52,10 +52,11 @@ from interlock.run.threads import then_cancelled
 from interlock.run.ways_out import way_out
 from interlock.sandbox import Driver
 from interlock.signing import Signer
-from interlock.types.access import Decision, Route, canonical_request
+from interlock.types.access import Decision, canonical_request
 from interlock.types.approval import RequestKind
 from interlock.types.blobs import BlobStore
 from interlock.types.call import ToolCall
+from interlock.types.route import Route
 
 BEAT_S: Final = 0.8
 CLOCKS_MAY_DIFFER: Final = timedelta(minutes=5)
@@ -350,8 +351,19 @@ class Executor:
                 raise Refused(f"the approval of {vote.sub} is about another kind of request than {about!r}")
             if int(now.timestamp()) >= vote.exp:
                 raise Refused(f"the approval of {vote.sub} has expired")
-        claims = proof.requester()
-        nonces = check_quorum(votes, route, run=proof.run, call=digest, requester=claims.sub, tenant=claims.tenant)
+        claims, asked = proof.requester(), proof.votes.approved(digest, about)
+        if any(vote.emergency for vote in votes) and not proof.votes.asked("review", digest):
+            raise Refused("nobody was asked to review the emergency approval of this call")
+        nonces = check_quorum(
+            votes,
+            route,
+            run=proof.run,
+            call=digest,
+            requester=claims.sub,
+            tenant=claims.tenant,
+            passed_over=asked.passed_over if asked else (),
+            seats=Seats(asked.moved) if asked else None,
+        )
         if not proof.votes.recorded.issuperset(nonces):
             raise Refused(f"an approval of call {digest} is not on record in run {proof.run!r}")
         return nonces

@@ -14,11 +14,13 @@ from pydantic import BaseModel
 from temporalio import workflow as temporal
 from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
 
-from interlock.approval import ApprovalClaims, ControlClaims, PendingApproval
+from interlock.approval import AmendClaims, ApprovalClaims, ControlClaims, PendingApproval
 from interlock.digest import digest_of
 from interlock.errors import Conflict, InterlockError, InvalidInput
 from interlock.events import (
     ApprovalDecided,
+    ApprovalReassigned,
+    ApprovalWithdrawn,
     RunCancelled,
     RunEnded,
     RunPaused,
@@ -26,11 +28,13 @@ from interlock.events import (
     RunStarted,
 )
 from interlock.graph import AgentOutcome
+from interlock.run.asking import record_advance, reviewed
 from interlock.run.authority import api_verifier
 from interlock.run.carried import Carried
 from interlock.run.chain import Chain
 from interlock.run.context import RunContext
 from interlock.run.contracts import (
+    AmendInput,
     ControlInput,
     OpenRun,
     RunInput,
@@ -82,7 +86,8 @@ class GovernedRun:
         """The body of every governed run: open, steps, end; nothing ends it without a last event."""
         run = self._context
         self._body = asyncio.create_task(self._opened(request))
-        outcome, status, detail, cancelled = None, "completed", "", False
+        outcome, detail, cancelled = None, "", False
+        status: Status = "completed"
         try:
             while await self._drained(self._body):
                 await self._go_on(request, self._body)
@@ -97,19 +102,36 @@ class GovernedRun:
             cancelled = is_cancelled_exception(error) and not run.controls.cancelled
             status = "cancelled" if is_cancelled_exception(error) or run.stopping else "failed"
             detail = "" if status == "cancelled" else words_of(error)
+        # In a task of its own: whoever cancels through Temporal now neither cuts the record nor evades a review.
+        ended = await self._whatever_comes(asyncio.create_task(self._close(status, outcome, detail)))
+        if cancelled:
+            raise asyncio.CancelledError
+        if ended.status == "failed":
+            raise ApplicationError(ended.detail, ended.model_dump(mode="json"), type="RunFailed", non_retryable=True)
+        return ended
+
+    async def _close(self, status: Status, outcome: AgentOutcome | None, detail: str) -> RunOutcome:
+        """Settle what is under way, wait for reviews, and record the end."""
+        run = self._context
         # Whatever was begun or accepted is recorded before the last event, never after it.
         await run.settled()
-        await asyncio.shield(temporal.wait_condition(temporal.all_handlers_finished))
+        await reviewed(run)
+        await temporal.wait_condition(temporal.all_handlers_finished)
         if run.controls.cancelled:  # whatever else came of it: of a killed executor's call it is a failure
             status, detail = "cancelled", ""
         if status == "cancelled" and not run.controls.cancelled:
             run.chain.record(RunCancelled, by="temporal", reason="cancelled through Temporal, which proves nobody")
-        ended = await self._end(status, outcome, detail)  # type: ignore[arg-type]
-        if cancelled:
-            raise asyncio.CancelledError
-        if status == "failed":
-            raise ApplicationError(detail, ended.model_dump(mode="json"), type="RunFailed", non_retryable=True)
-        return ended
+        return await self._end(status, outcome, detail)
+
+    async def _whatever_comes(self, closing: asyncio.Task[RunOutcome]) -> RunOutcome:
+        """Wait for the end through a cancellation."""
+        while not closing.done():
+            try:
+                await asyncio.shield(closing)
+            except asyncio.CancelledError:
+                if temporal.cancellation_reason() is None:  # it only leaves the worker's cache
+                    raise
+        return closing.result()
 
     async def _drained(self, body: asyncio.Task[Any]) -> bool:
         """Wait for the end of the steps, or until the run goes on in a new execution: then everything that was
@@ -152,6 +174,7 @@ class GovernedRun:
         run, pending = self._pending(claims)
         if not pending.open:  # somebody's decision was accepted in the same breath
             raise ApplicationError(f"{pending.request.request_id} was decided", type="Conflict", non_retryable=True)
+        place = pending.place
         closes = pending.take(claims, decision.token, temporal.now())
         run.chain.record(
             ApprovalDecided,
@@ -162,7 +185,14 @@ class GovernedRun:
             message=claims.message,
             edited=claims.edited,
             closes=closes,
+            stage=claims.stage,
+            seat=claims.seat,
+            emergency=claims.emergency,
         )
+        if pending.place != place:
+            record_advance(run, pending, "approved")
+        if not closes:  # the next person sees it, although nothing runs on it yet
+            await commit(run.chain)
         return VoteOutput(request_id=claims.request, state=pending.state, closes=closes)
 
     @vote.validator
@@ -170,6 +200,29 @@ class GovernedRun:
         claims = ApprovalClaims.read(api_verifier(), decision.token, now=temporal.now())
         self._pending(claims)[1].check(claims, temporal.now())
         check_answer(self._context, claims)
+
+    @temporal.update(name="amend")
+    async def amend(self, amendment: AmendInput) -> VoteOutput:
+        """Withdraw a request, or hand a decision on; the validator has checked who asks."""
+        claims = AmendClaims.peek(amendment.token)
+        run, pending = self._pending(claims)
+        try:
+            pending.check_amendment(claims, temporal.now())
+        except InterlockError as error:  # another statement was accepted in the same breath
+            raise ApplicationError(str(error), type=type(error).__name__, non_retryable=True) from error
+        pending.amend(claims)
+        said = {"request_id": claims.request, "by": claims.sub, "token": amendment.token, "reason": claims.reason}
+        if claims.verb == "withdraw":
+            run.chain.record(ApprovalWithdrawn, **said)
+        else:
+            run.chain.record(ApprovalReassigned, to=claims.to, **said)
+        await commit(run.chain)
+        return VoteOutput(request_id=claims.request, state=pending.state, closes=not pending.open)
+
+    @amend.validator
+    def _check_amend(self, amendment: AmendInput) -> None:
+        claims = AmendClaims.read(api_verifier(), amendment.token, now=temporal.now())
+        self._pending(claims)[1].check_amendment(claims, temporal.now())
 
     @temporal.update(name="control")
     async def control(self, control: ControlInput) -> RunState:
@@ -197,7 +250,8 @@ class GovernedRun:
     def _controllable(self, claims: ControlClaims) -> None:
         run = self._context
         if run.stopping:
-            raise Conflict("the run is being cancelled")
+            over = "the run is being cancelled" if run.controls.cancelled else "the run has come to its end"
+            raise Conflict(over)
         run.controls.check(claims, run=run.input.run, tenant=run.input.tenant)
 
     @temporal.signal(name=CHILD_ENDED)
@@ -230,7 +284,7 @@ class GovernedRun:
 
     # -- parts ---------------------------------------------------------------------------------------------
 
-    def _pending(self, claims: ApprovalClaims) -> tuple[RunContext, PendingApproval]:
+    def _pending(self, claims: ApprovalClaims | AmendClaims) -> tuple[RunContext, PendingApproval]:
         run = self._context
         pending = run.approvals.get(claims.request)
         if pending is None and run.was_opened(claims.request):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
+from interlock.approval import PendingApproval
 from interlock.approval.card import Card, build_card
 from interlock.audit import ApprovalRow, Ledger
 from interlock.definitions import ToolEntry
@@ -46,13 +47,14 @@ def looked_into(row: ApprovalRow, settings: Settings, ledger: Ledger, blobs: Blo
     """
     events = ledger.events(row.run)
     proof = proven(row.run, events, settings, ledger, blobs)
-    request = proof.requests.get(row.request_id)
-    if request is None or request.call_digest not in proof.proposals:
+    pending = proof.votes.pending.get(row.request_id)
+    request = pending.request if pending else None
+    if pending is None or request is None or request.call_digest not in proof.proposals:
         raise IntegrityError(
             f"request {row.request_id!r} is not shown: the events of run {row.run!r} have no such request",
             next_step=f"do not approve it; interlock replay {row.run}",
         )
-    _compare(row, request)
+    _compare(row, pending)
     call = proof.call_of(proof.proposals[request.call_digest])
     tool = proof.reach().tool(call.agent.removeprefix("agent:"), call.tool)
     card = build_card(
@@ -63,6 +65,7 @@ def looked_into(row: ApprovalRow, settings: Settings, ledger: Ledger, blobs: Blo
         base=proof.requester().workspace,
         reason=_reason(proof, request),
         now=now,
+        pending=pending,
     )
     return Looked(card, tool, proof, events)
 
@@ -103,15 +106,17 @@ def _reason(proof: RunProof, request: ApprovalRequest) -> str:
     return asked[-1].reason if asked else f"Rule {request.rule!r} asked; the call was decided again since."
 
 
-def _compare(row: ApprovalRow, request: ApprovalRequest) -> None:
+def _compare(row: ApprovalRow, pending: PendingApproval) -> None:
+    request = pending.request
     for name, shown, proven in (
         ("call digest", row.call_digest, request.call_digest),
         ("kind", row.kind, request.kind),
         ("subject", row.subject, request.subject),
         ("rule", row.rule, request.rule),
         ("route", row.route, request.route.name),
-        ("approvers", row.approvers, request.route.approvers),
-        ("deadline", row.expires_at, request.expires_at),
+        ("stage", row.stage, pending.stage.name),
+        ("approvers", row.approvers, pending.deciders),
+        ("deadline", row.expires_at, pending.deadline),
     ):
         if shown != proven:
             raise IntegrityError(

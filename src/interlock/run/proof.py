@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,9 +18,13 @@ from interlock.definitions import ToolEntry
 from interlock.digest import digest_of, parse
 from interlock.errors import EventForged, InterlockError, InvalidInput, Unreachable
 from interlock.events import (
+    ApprovalAdvanced,
     ApprovalDecided,
     ApprovalExpired,
+    ApprovalReassigned,
+    ApprovalReminded,
     ApprovalRequested,
+    ApprovalWithdrawn,
     CallDecided,
     CallFinished,
     CallProposed,
@@ -51,12 +54,13 @@ from interlock.run.start import verified_start
 from interlock.run.trail import Trail
 from interlock.run.votes import Votes, same
 from interlock.signing import Verifier, load_verifier
-from interlock.types.access import AccessRequest, Decision, Route, canonical_request
+from interlock.types.access import AccessRequest, Decision, canonical_request
 from interlock.types.approval import ApprovalRequest
 from interlock.types.blobs import BlobStore
 from interlock.types.call import ToolCall
 from interlock.types.egress import EgressRecord
 from interlock.types.names import Digest
+from interlock.types.route import Route
 
 _VERBS: Final = {"run.paused": "pause", "run.resumed": "resume", "run.cancelled": "cancel"}
 
@@ -175,6 +179,12 @@ class RunProof:
                 self._requested(event)
             case ApprovalDecided():
                 self.votes.decided(event, self.sources.api)
+            case ApprovalAdvanced():
+                self.votes.advanced(event)
+            case ApprovalReassigned() | ApprovalWithdrawn():
+                self.votes.amended(event, self.sources.api)
+            case ApprovalReminded():
+                self.votes.reminded(event)
             case ApprovalExpired():
                 self.votes.expired(event)
             case EgressRequested():
@@ -309,9 +319,11 @@ class RunProof:
             ("subject", event.subject, proposal.arguments),
             ("reason", event.reason, decision.reason),
             ("route", event.route, route.name),
-            ("approvers", event.approvers, route.approvers),
-            ("quorum", event.quorum, route.quorum),
-            ("expires_at", event.expires_at, event.time + timedelta(seconds=route.expires_after_s)),
+            ("stage", event.stage, route.stages[0].name),
+            ("approvers", event.approvers, route.stages[0].approvers),
+            ("quorum", event.quorum, route.stages[0].quorum),
+            ("expires_at", event.expires_at, route.stages[0].deadline(event.time)),
+            ("ends_at", event.ends_at, route.last_moment(event.time)),
         ):
             same(name, said, found)
         request = ApprovalRequest(
@@ -335,6 +347,8 @@ class RunProof:
         the decision on settling it."""
         if (event.about == "question") != (proposal.tool == ASK_TOOL):
             raise InvalidInput(f"about: {event.about!r} is not what a call of {proposal.tool!r} asks")
+        if event.about == "review":
+            return self._reviewed(event, proposal)
         settles = event.about == "unknown"
         about = self.settling(proposal.call_id, proposal.tool) if settles else [proposal]
         for one in reversed(about):
@@ -352,6 +366,14 @@ class RunProof:
                 if (said.get("call_id"), said.get("tool")) == (call_id, tool):
                     found.append(proposal)
         return found
+
+    def _reviewed(self, event: ApprovalRequested, proposal: CallProposed) -> tuple[Decision, Route]:
+        """The decision on a call that somebody let run in an emergency, and who reviews that."""
+        asked = self.votes.approved(proposal.call_digest, "call")
+        decision = self.decisions.get(proposal.call_digest)
+        if asked is None or asked.emergency is None or decision is None or decision.rule != event.rule:
+            raise InvalidInput("about: nobody let this call run in an emergency")
+        return decision, asked.request.route.review(asked.emergency.sub)
 
     def _finished(self, event: CallFinished) -> None:
         receipt = Receipt.found(self.sources.executor, self.sources.blobs, event.receipt)

@@ -18,6 +18,7 @@ from interlock.events import (
     ApprovalDecided,
     ApprovalExpired,
     ApprovalRequested,
+    ApprovalWithdrawn,
     CallDecided,
     CallFinished,
     CallProposed,
@@ -119,7 +120,7 @@ class SoFar:
                 self._requested(event)
             case ApprovalDecided() if event.closes and (call := self._requests.get(event.request_id)):
                 self._closed(call, event)
-            case ApprovalExpired() if call := self._requests.get(event.request_id):
+            case ApprovalExpired() | ApprovalWithdrawn() if call := self._requests.get(event.request_id):
                 call.out = call.out if call.approved else event.seq
             case CallFinished():
                 self._finished(event)
@@ -234,7 +235,7 @@ class SoFar:
 
     def _requested(self, event: ApprovalRequested) -> None:
         call = self._calls.get(event.call_digest)
-        if call is not None and event.about != "unknown" and not call.request:
+        if call is not None and event.about not in ("unknown", "review") and not call.request:
             call.request = event.request_id
             self._requests[event.request_id] = call
 

@@ -11,9 +11,13 @@ from interlock.errors import InterlockError
 from interlock.events import (
     AgentFinished,
     AgentStarted,
+    ApprovalAdvanced,
     ApprovalDecided,
     ApprovalExpired,
+    ApprovalReassigned,
+    ApprovalReminded,
     ApprovalRequested,
+    ApprovalWithdrawn,
     CallDecided,
     CallFinished,
     CallProposed,
@@ -134,7 +138,21 @@ class Timeline:
                 return "policy", f"{_short_id(event.request_id)} {ask}, until {until}"
             case ApprovalDecided():
                 message = f": {self._text(event.message)}" if event.message else ""
-                return event.approver, f"{_short_id(event.request_id)} {_PAST[event.verdict]}{message}"
+                seat = f" for {event.seat}" if event.seat else ""
+                how = " IN AN EMERGENCY" if event.emergency else ""
+                return event.approver, f"{_short_id(event.request_id)} {_PAST[event.verdict]}{how}{seat}{message}"
+            case ApprovalAdvanced():
+                until = event.expires_at.strftime("%Y-%m-%d %H:%M:%SZ")
+                why = "nobody decided in time" if event.why == "escalated" else "the stage before approved"
+                ask = f"asks {event.quorum} of stage {event.stage} ({', '.join(event.approvers)})"
+                return "policy", f"{_short_id(event.request_id)} {ask}, until {until}: {why}"
+            case ApprovalReminded():
+                return "policy", f"{_short_id(event.request_id)} reminder {event.number}"
+            case ApprovalReassigned():
+                told = f"{_short_id(event.request_id)} hands the decision on to {event.to}"
+                return event.by, f"{told}{self._because(event.reason)}"
+            case ApprovalWithdrawn():
+                return event.by, f"{_short_id(event.request_id)} withdraws the request{self._because(event.reason)}"
             case ApprovalExpired():
                 return "policy", f"{_short_id(event.request_id)} expired; that denies"
         return "", event.kind

@@ -7,10 +7,11 @@ from __future__ import annotations
 from typing import Literal, Self
 
 from interlock.run.contracts import DecideInput, DecideOutput
-from interlock.types.access import Decision, NearestRule, Route, Verdict
+from interlock.types.access import Decision, NearestRule, Verdict
 from interlock.types.call import ToolCall
 from interlock.types.closed import Slim
 from interlock.types.names import OptionalDigest
+from interlock.types.route import Route
 
 
 class Told(Slim):

@@ -15,7 +15,7 @@ from pydantic import JsonValue
 from interlock.approval import ApprovalClaims
 from interlock.events import CallFinished, CallRefused, CallUnknown, EgressRequested
 from interlock.graph import CallResult, ProposedCall
-from interlock.run.asking import ask_people
+from interlock.run.asking import ask_people, open_request
 from interlock.run.context import RunContext
 from interlock.run.contracts import HAND_OFF_TOOL, PUT_TO_PEOPLE, SETTLE_TOOL, ExecuteInput, ExecuteOutput
 from interlock.run.hand_off import handed_on
@@ -104,6 +104,11 @@ async def _permitted(run: RunContext, place: str, state: CallUnderWay) -> CallRe
     if pending.state == "expired":
         detail = f"nobody of route {pending.request.route.name!r} decided in time; that denies"
         return _refused(run, state, "expired", detail)
+    if pending.state == "withdrawn":
+        return _refused(run, state, "withdrawn", f"{run.input.requester} withdrew the request for approval")
+    if pending.emergency is not None and "review" not in state.requests:
+        review = pending.request.route.review(pending.emergency.sub)
+        state.requests["review"] = await open_request(run, call, decision, "review", review)
     return None if pending.state == "approved" else await _not_approved(run, place, state, pending.last.claims)
 
 

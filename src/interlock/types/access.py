@@ -14,6 +14,7 @@ from pydantic import Field, JsonValue
 from interlock.types.closed import Closed
 from interlock.types.egress import EgressRule
 from interlock.types.names import Digest, Name, RunId, SubjectName, ToolName
+from interlock.types.route import Route
 
 Verdict = Literal["allow", "ask", "deny"]
 """allow: the call runs. ask: it runs once the route's approvers approve it. deny: it does not run."""
@@ -65,18 +66,6 @@ class AccessRequest(Closed):
     """Answers about the run so far to the questions that the policy's rules ask; a decimal is text."""
     events: int = Field(default=0, ge=0)
     """How many events of the run `facts`, `labels` and `seen` cover."""
-
-
-class Route(Closed):
-    """Who must approve, resolved to people. An obligation of an `ask` decision."""
-
-    name: Name
-    approvers: tuple[SubjectName, ...]
-    """Every `user:` who may decide, sorted; groups and roles already expanded."""
-    quorum: int = Field(default=1, ge=1)
-    """How many different approvers must approve."""
-    expires_after_s: int = Field(ge=1)
-    """Seconds after the request; then it counts as denied."""
 
 
 class NearestRule(Closed):

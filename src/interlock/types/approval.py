@@ -5,17 +5,18 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from interlock.types.access import Route
 from interlock.types.closed import Closed
 from interlock.types.names import OptionalDigest, RunId, SubjectName
+from interlock.types.route import Route
 
 ApprovalVerdict = Literal["approve", "edit", "reject", "respond"]
 """approve: run it as shown. edit: run this other call instead, decided anew. reject: do not run it, and tell
 the agent why. respond: answer a question (the only verdict that a question takes, besides reject)."""
 
-RequestKind = Literal["call", "question", "unknown"]
+RequestKind = Literal["call", "question", "unknown", "review"]
 """call: may this tool call run? question: a graph asks a person. unknown: a call may have had its effect and
-nobody can tell; approve runs it again, respond takes it as done, reject takes it as failed."""
+nobody can tell; approve runs it again, respond takes it as done, reject takes it as failed. review: a call was let
+run in an emergency; respond finds that justified, reject does not."""
 
 RequestState = Literal["pending", "approved", "consumed", "rejected", "answered", "expired", "withdrawn"]
 
@@ -39,3 +40,9 @@ class ApprovalRequest(Closed):
     requester: SubjectName
     requested_at: datetime
     expires_at: datetime
+    """The deadline of the first stage."""
+
+    @property
+    def ends_at(self) -> datetime:
+        """The latest moment at which it can still be open, through all stages."""
+        return self.route.last_moment(self.requested_at)

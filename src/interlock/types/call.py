@@ -14,10 +14,12 @@ CallStatus = Literal["ok", "error", "timeout", "out_of_memory", "output_limit", 
 does not allow. timeout, out_of_memory, output_limit: the limit that fired. killed: it died by a signal of
 its own. protocol: the container answered what the runner would not say. cancelled: a person stopped it."""
 
-Refusal = Literal["schema", "policy", "approver", "expired", "executor", "unknown_tool", "failed", "cancelled"]
-"""Why a call did not run: the arguments do not fit the tool; a rule or the default; a person; the deadline;
-the executor's own second look; no such tool for this agent; a person took an unknown outcome as failed; the
-run was cancelled."""
+Refusal = Literal[
+    "schema", "policy", "approver", "expired", "withdrawn", "executor", "unknown_tool", "failed", "cancelled"
+]
+"""Why a call did not run: the arguments do not fit the tool; a rule or the default; a person; the deadline; the
+requester, who withdrew it; the executor's own second look; no such tool for this agent; a person took an unknown
+outcome as failed; the run was cancelled."""
 
 
 class ToolCall(Closed):

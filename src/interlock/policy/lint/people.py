@@ -55,7 +55,7 @@ def _requesters(bundle: Bundle, rule: CompiledRule) -> tuple[str, ...]:
 
 def _unused(bundle: Bundle) -> Iterator[LintFinding]:
     used = {name for rule in bundle.rules for name in (*rule.agents, *rule.requesters, *(rule.rule.notify or ()))}
-    used |= {name for route in bundle.routes.values() for name in route.approvers}
+    used |= {name for route in bundle.routes.values() for name in route.names}
     todo = list(used)
     while todo:
         fresh = [member for member in bundle.people.members.get(todo.pop(), ()) if member not in used]
@@ -73,23 +73,26 @@ def _unused(bundle: Bundle) -> Iterator[LintFinding]:
 def _routes(bundle: Bundle) -> Iterator[LintFinding]:
     """Routes that work somewhere, and not in every tenant or for everyone whose calls they are asked about."""
     for name in bundle.routes:
-        entry, quorum = f"routes:{name}", bundle.routes[name].quorum
-        if len(bundle.route(name).approvers) < quorum:
+        entry = f"routes:{name}"
+        if bundle.route(name).short_of() is not None:
             continue  # told as a reference
         rules = [rule for rule in bundle.rules if rule.rule.route == name]
         for tenant, users in _askers(bundle, rules).items():
-            approvers = set(bundle.route(name, tenant=tenant).approvers)
-            short = users if len(approvers) < quorum else users & approvers if len(approvers) == quorum else set()
-            everywhere = len(bundle.route(name).approvers) == quorum and len(approvers) == quorum
-            if not short or everywhere:
+            short = next(((u, lack) for u in sorted(users) if (lack := _lacking(bundle, name, tenant, u))), None)
+            if short is None or _lacking(bundle, name, "", short[0]):
                 continue  # everywhere: told as a reference
-            left = len(approvers - {min(short)})
-            said = (
-                f"route {name!r} cannot be satisfied in tenant {tenant!r} for {min(short)!r}: "
-                f"it needs {quorum} and {left} may approve."
-            )
+            said = f"route {name!r} cannot be satisfied in tenant {tenant!r} for {short[0]!r}: {short[1]}."
             step = "Add approvers of that tenant, or name the tenants in the rules that ask it."
             yield finding("unsatisfiable-route", bundle.sources[entry], said, step, entry=entry)
+
+
+def _lacking(bundle: Bundle, name: str, tenant: str, requester: str) -> str:
+    """Whom the route lacks for calls of this person; empty: nobody."""
+    short = bundle.route(name, tenant=tenant, requester=requester).short_of()
+    if short is None:
+        return ""
+    stage = f"stage {short.name!r} " if short.name else "it "
+    return f"{stage}needs {short.quorum} and {len(short.approvers)} may approve"
 
 
 def _askers(bundle: Bundle, rules: list[CompiledRule]) -> dict[str, set[str]]:
