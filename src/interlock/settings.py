@@ -43,14 +43,17 @@ class Settings(BaseSettings):
     """SQLAlchemy URL of the blob store; empty: a SQLite file in the state folder. Kept apart from the ledger,
     so that a graph worker gets this one and not that."""
     accounts_url: str = ""
-    """SQLAlchemy URL of the accounts: sessions, tokens, sign-in links and passkeys of people; empty: a SQLite file in
-    the state folder. The API alone writes it, and nothing in it permits anything."""
+    """SQLAlchemy URL of the accounts: sessions, tokens, sign-in links and passkeys of people; empty: a SQLite file
+    in the state folder. The API alone writes it, and nothing in it permits anything."""
     listen: str = Field(default="127.0.0.1:8400", pattern=r"^((\[[0-9a-fA-F:]+\]|[^\s:\[\]]+):\d{1,5})?$")
-    """Where `interlock serve` listens, HOST:PORT. Beyond this machine, put TLS before it and name it in `public_url`.
+    """Where `interlock serve` listens, HOST:PORT. Beyond this machine, put TLS before it and set `public_url`.
     Empty: `interlock dev` starts no console."""
     public_url: str = Field(default="", pattern=r"^(https?://[^/\s]+)?$")
     """Where browsers reach it, `https://interlock.example`; empty: `http://` and `listen`. Requests for another
     host are refused, and with https cookies are sent over TLS alone."""
+    release: str = ""
+    """What `interlock compile` wrote, from which the API starts runs; relative to root. Empty: the API compiles the
+    project, which imports its code and needs a sandbox."""
     session_idle_min: int = Field(default=60, ge=1, le=1440)
     """Minutes without use after which a browser's session ends."""
     session_life_h: int = Field(default=12, ge=1, le=168)

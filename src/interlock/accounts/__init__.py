@@ -3,5 +3,6 @@
 from interlock.accounts.accounts import Accounts
 from interlock.accounts.links import Link
 from interlock.accounts.sessions import Session
+from interlock.accounts.tokens import Token
 
-__all__ = ["Accounts", "Link", "Session"]
+__all__ = ["Accounts", "Link", "Session", "Token"]

@@ -6,8 +6,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from interlock.accounts.answers import Answers
+from interlock.accounts.attempts import Attempts
 from interlock.accounts.links import Links
 from interlock.accounts.sessions import Sessions
+from interlock.accounts.tokens import Tokens
 from interlock.database import Store, migrate
 from interlock.settings import Settings
 
@@ -22,6 +25,9 @@ class Accounts:
     Attributes:
         links: one-time links.
         sessions: signed-in browsers.
+        tokens: of programs.
+        attempts: to sign in.
+        answers: given to requests with an Idempotency-Key.
     """
 
     def __init__(self, url: str, *, idle: timedelta, life: timedelta) -> None:
@@ -35,6 +41,9 @@ class Accounts:
         migrate(self.store, FOLDER, LAST)
         self.links = Links(self.store)
         self.sessions = Sessions(self.store, idle, life)
+        self.tokens = Tokens(self.store)
+        self.attempts = Attempts(self.store)
+        self.answers = Answers(self.store)
 
     @classmethod
     def of(cls, settings: Settings) -> Accounts:

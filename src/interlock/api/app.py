@@ -18,11 +18,12 @@ from interlock.api import problems
 from interlock.api.cookies import Cookies
 from interlock.api.hardening import OwnPages, SecurityHeaders, policy
 from interlock.api.page import Frame, bare
-from interlock.api.routes import health, me, sign_in
+from interlock.api.routes import agents, approvals, audit, health, me, openapi, policies, runs, sign_in, tools
 from interlock.api.services import Services, open_services
 from interlock.settings import Settings
 
 Opened = Callable[[Settings], AbstractAsyncContextManager[Services]]
+_PARTS: Final = (sign_in, openapi, health, me, runs, approvals, policies, audit, agents, tools)
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]", "::1")
 
 
@@ -67,7 +68,7 @@ def create_app(
     )
     app.state.frame = frame
     problems.register(app)
-    for router in (sign_in.router, me.router, health.router, *pages):
+    for router in (*(part.router for part in _PARTS), *pages):
         app.include_router(router)
     if static is not None:
         app.mount("/static", StaticFiles(directory=static), name="static")

@@ -9,10 +9,11 @@ from typing import Annotated, Final, Literal
 
 from fastapi import Depends, Request
 
+from interlock.api.attempts import failed
 from interlock.api.cookies import Cookies
 from interlock.api.problems import Unauthenticated
 from interlock.api.services import Services, services
-from interlock.errors import Refused
+from interlock.errors import Refused, TokenRejected
 
 SAFE: Final = ("GET", "HEAD", "OPTIONS")
 CSRF_HEADER: Final = "x-csrf-token"
@@ -41,14 +42,31 @@ async def caller(request: Request, held: Annotated[Services, Depends(services)])
 
     Raises:
         Unauthenticated: nobody is signed in; pages are sent to the sign-in page.
+        TooMany: tokens that do not hold came from this address too often.
         Refused: another site's page may have sent this.
     """
-    found = await _by_session(request, held)
+    bearer = _bearer(request)
+    found = await _by_session(request, held) if bearer is None else await _by_token(request, held, bearer)
     if found is None:
         raise Unauthenticated("nobody is signed in", next_step="sign in, or send Authorization: Bearer TOKEN")
-    if not held.bundle.people.is_known(found.person, found.tenant):
-        raise Unauthenticated(f"the policy no longer knows {found.person!r} in tenant {found.tenant!r}")
+    if found.tenant != held.settings.tenant or not held.bundle.people.is_known(found.person, found.tenant):
+        raise Unauthenticated(f"the policy does not know {found.person!r} in tenant {held.settings.tenant!r}")
     return found
+
+
+def _bearer(request: Request) -> str | None:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+async def _by_token(request: Request, held: Services, text: str) -> Caller:
+    now = datetime.now(UTC)
+    try:
+        token = await asyncio.to_thread(held.accounts.tokens.find, text, now=now)
+    except TokenRejected as error:
+        await failed(request, held)
+        raise Unauthenticated(error.reason, next_step=error.next_step) from error
+    return Caller(token.person, token.tenant, "token", scopes=token.scopes, key=token.token)
 
 
 async def _by_session(request: Request, held: Services) -> Caller | None:

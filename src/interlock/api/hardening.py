@@ -8,6 +8,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -115,12 +116,8 @@ def _length(headers: Headers) -> int:
     return int(text) if text.isascii() and text.isdigit() else 0
 
 
-class _TooLarge(Exception):
-    pass
-
-
 def _limited(receive: Receive) -> Receive:
-    """A body without a length is counted as it comes; behind the limit it ends."""
+    """A body without a length is counted as it comes; behind the limit nobody reads on."""
     seen = 0
 
     async def counted() -> Message:
@@ -129,7 +126,7 @@ def _limited(receive: Receive) -> Receive:
         if message["type"] == "http.request":
             seen += len(message.get("body", b""))
             if seen > LARGEST:
-                return {"type": "http.disconnect"}
+                raise HTTPException(413, f"a request of more than {LARGEST} bytes")
         return message
 
     return counted

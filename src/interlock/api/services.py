@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from fastapi import Request
 
 from interlock.accounts import Accounts
+from interlock.api.project import Project
 from interlock.audit import Ledger, SqlBlobs, open_blobs
+from interlock.errors import Refused
 from interlock.policy import Bundle, PolicySource
 from interlock.policy.signature import signed_only
 from interlock.run.client import RunClient
@@ -29,8 +31,10 @@ class Services:
     blobs: SqlBlobs
     policy: PolicySource
     runs: RunClient
-    """Acts in the tenant of the settings; see `runs_in`."""
+    """Acts in the tenant of the settings, which is the only one that this process serves."""
     accounts: Accounts
+    project: Project
+    """What can be started: agents, tools, workflows."""
 
     @property
     def bundle(self) -> Bundle:
@@ -38,10 +42,14 @@ class Services:
         return self.policy.current()
 
     def runs_in(self, tenant: str) -> RunClient:
-        """Acts on runs for people of a tenant: what it signs names that one."""
-        if tenant == self.settings.tenant:
-            return self.runs
-        return replace(self.runs, settings=self.settings.model_copy(update={"tenant": tenant}))
+        """Acts on runs for people of a tenant.
+
+        Raises:
+            Refused: this process serves another one.
+        """
+        if tenant != self.settings.tenant:
+            raise Refused(f"this server serves tenant {self.settings.tenant!r}, not {tenant!r}")
+        return self.runs
 
 
 @asynccontextmanager
@@ -63,7 +71,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         policy.watch()
         temporal = await connect(settings)
         runs = RunClient(temporal, settings, blobs, api)
-        yield Services(settings, ledger, blobs, policy, runs, accounts)
+        yield Services(settings, ledger, blobs, policy, runs, accounts, Project(settings, blobs))
 
 
 def services(request: Request) -> Services:

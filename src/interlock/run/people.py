@@ -6,11 +6,13 @@ both. The agent has a name that no project can give to one of its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
 from functools import cache
 from typing import Final, Literal, get_args
 
 from interlock.definitions import ToolSchema
+from interlock.errors import InvalidInput
 
 API_AGENT: Final = "interlock.api"
 Noun = Literal["runs", "approvals", "policies", "audit", "agents", "tools", "accounts", "health"]
@@ -55,3 +57,18 @@ def _schema(noun: Noun, action: Action) -> ToolSchema:
         preview="arguments",
         sentence="",
     )
+
+
+def scopes_of(texts: Collection[str]) -> frozenset[str]:
+    """What tokens may be for: `noun:action`.
+
+    Raises:
+        InvalidInput: one is no such thing.
+    """
+    known = {f"{noun}:{action}" for noun, actions in ACTIONS.items() for action in actions}
+    for text in texts:
+        if text not in known:
+            close = get_close_matches(text, known, 1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}"
+            raise InvalidInput(f"scopes: {text[:100]!r} is no noun:action", next_step=hint)
+    return frozenset(texts)

@@ -11,7 +11,9 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from interlock.accounts.links import PATH
+from interlock.accounts.secret import hashed
 from interlock.accounts.sessions import Via
+from interlock.api import attempts
 from interlock.api.caller import Caller, caller
 from interlock.api.cookies import Cookies
 from interlock.api.page import framed
@@ -54,11 +56,14 @@ async def use(
     next: Annotated[str, Form()] = "/",
 ) -> Response:
     """Sign in by a link."""
+    account = hashed(code)
+    await attempts.check(request, held, account)
     try:
         link = await asyncio.to_thread(held.accounts.links.use, code, now=datetime.now(UTC))
         if not held.bundle.people.is_known(link.person, link.tenant):
             raise Refused(f"the policy does not know {link.person!r} in tenant {link.tenant!r}")
     except (TokenRejected, Refused) as error:
+        await attempts.failed(request, held, account)
         return _refused(request, error)
     return await signed_in(request, held, link.person, link.tenant, "link", next)
 
