@@ -26,6 +26,8 @@ EXPECTED = {
     "keys create", "keys rotate",
     "codec serve", "codec token",
     "serve", "accounts link",
+    "mcp", "approval stats",
+    "notifications list", "notifications retry", "notifications test", "notifications serve",
 }  # fmt: skip
 
 

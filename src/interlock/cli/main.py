@@ -26,6 +26,7 @@ from interlock.cli import (
     doctor,
     flight_check,
     keys,
+    mcp,
     notifications,
     policy,
     project,
@@ -109,7 +110,7 @@ def root(
     """A runtime in which AI agents do real work and cannot do what nobody allowed."""
 
 
-for part in (project, dev, worker, serve, doctor, replay, flight_check):
+for part in (project, dev, worker, serve, doctor, replay, flight_check, mcp):
     part.add_to(app)
 app.add_typer(run.app, name="run")
 for part in (run_start, run_wait, run_live, run_control, run_erase, run_signal, run_content, run_workspace):
