@@ -60,6 +60,15 @@ class Settings(BaseSettings):
     """Hours after which a browser's session ends, however much it is used."""
     notifications: Path = Path("notifications.yaml")
     """The file that says who is notified, and how; relative to root. Where it is not there nobody is."""
+    oidc_issuer: str = ""
+    """Issuer of the OpenID provider through which people sign in; empty: they sign in by one-time links alone."""
+    oidc_client_id: str = ""
+    """What the provider calls this server."""
+    oidc_client_secret_file: str = ""
+    """File with the secret that the provider gave with it, relative to root; empty: a public client."""
+    oidc_claim: str = Field(default="preferred_username", pattern=r"^[A-Za-z0-9_:./-]+$")
+    """Claim of the ID token that names the person: its value NAME is `user:NAME` to the policy. An `email` counts
+    only where the provider says that it verified it."""
     temporal_address: str = "127.0.0.1:7233"
     temporal_namespace: str = "default"
     keys: Path = Path("keys")

@@ -22,7 +22,7 @@ PUBLIC = {
     ("GET", "/sign-in"): "is where one signs in",
     ("GET", "/sign-in/link"): "is where one signs in",
     ("POST", "/sign-in/link"): "is where one signs in",
-    ("POST", "/sign-in/oidc"): "is where one signs in",
+    ("GET", "/sign-in/oidc"): "is where one signs in",
     ("GET", "/sign-in/oidc/callback"): "is where one signs in",
 }
 """Routes that ask nobody who they are, and why."""

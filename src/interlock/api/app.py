@@ -17,6 +17,7 @@ import interlock
 from interlock.api import problems
 from interlock.api.cookies import Cookies
 from interlock.api.hardening import OwnPages, SecurityHeaders, policy
+from interlock.api.oidc import IdentityProvider
 from interlock.api.page import Frame, bare
 from interlock.api.routes import agents, approvals, audit, health, me, openapi, policies, runs, sign_in, tools
 from interlock.api.services import Services, open_services
@@ -49,7 +50,8 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with opened(settings) as found:
             app.state.services = found
-            app.state.cookies = Cookies.of(settings, found.runs.api)
+            app.state.cookies = cookies = Cookies.of(settings, found.runs.api)
+            app.state.provider = IdentityProvider(settings, cookies) if settings.oidc_issuer else None
             yield
 
     https = settings.effective_public_url.startswith("https:")

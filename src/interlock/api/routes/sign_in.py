@@ -16,7 +16,9 @@ from interlock.accounts.sessions import Via
 from interlock.api import attempts
 from interlock.api.caller import Caller, caller
 from interlock.api.cookies import Cookies
+from interlock.api.oidc import CALLBACK, START, IdentityProvider
 from interlock.api.page import framed
+from interlock.api.problems import NotFound
 from interlock.api.services import Services, services
 from interlock.errors import Refused, TokenRejected
 
@@ -33,7 +35,31 @@ def own_path(text: str) -> str:
 @router.get("/sign-in")
 async def sign_in(request: Request, next: str = "/") -> Response:
     """How to sign in here."""
-    return framed(request, "sign_in.html", "Sign in", next=own_path(next))
+    return framed(request, "sign_in.html", "Sign in", next=own_path(next), oidc=_provider_name(request))
+
+
+@router.get(START)
+async def start(request: Request, held: Annotated[Services, Depends(services)], next: str = "/") -> Response:
+    """Go to the identity provider. A link and not a form, so that forms need lead nowhere else."""
+    await attempts.check(request, held)
+    return await _provider(request).start(request, own_path(next))
+
+
+@router.get(CALLBACK)
+async def finish(request: Request, held: Annotated[Services, Depends(services)]) -> Response:
+    """Come back from the identity provider."""
+    await attempts.check(request, held)
+    provider, person = _provider(request), ""
+    try:
+        person, next_ = await provider.finish(request)
+        _known(held, person, held.settings.tenant)
+    except Refused as error:
+        await attempts.failed(request, held, person)
+        answer = _refused(request, error)
+    else:
+        answer = await signed_in(request, held, person, held.settings.tenant, "oidc", next_)
+    provider.forget(answer)
+    return answer
 
 
 @router.get(PATH)
@@ -60,9 +86,8 @@ async def use(
     await attempts.check(request, held, account)
     try:
         link = await asyncio.to_thread(held.accounts.links.use, code, now=datetime.now(UTC))
-        if not held.bundle.people.is_known(link.person, link.tenant):
-            raise Refused(f"the policy does not know {link.person!r} in tenant {link.tenant!r}")
-    except (TokenRejected, Refused) as error:
+        _known(held, link.person, link.tenant)
+    except Refused as error:
         await attempts.failed(request, held, account)
         return _refused(request, error)
     return await signed_in(request, held, link.person, link.tenant, "link", next)
@@ -104,6 +129,28 @@ async def sign_out(
     return answer
 
 
+def _known(held: Services, person: str, tenant: str) -> None:
+    """Raises Refused where the policy in force knows no such person here."""
+    if tenant != held.settings.tenant or not held.bundle.people.is_known(person, tenant):
+        raise Refused(
+            f"you are {person}, and the policy knows nobody of this name in tenant {held.settings.tenant!r}",
+            next_step="ask the owner of permissions/people.yaml to add you",
+        )
+
+
+def _provider(request: Request) -> IdentityProvider:
+    found: IdentityProvider | None = request.app.state.provider
+    if found is None:
+        raise NotFound("there is no identity provider here", next_step="open a sign-in link")
+    return found
+
+
+def _provider_name(request: Request) -> str:
+    found: IdentityProvider | None = request.app.state.provider
+    return urlsplit(found.settings.oidc_issuer).hostname or "" if found is not None else ""
+
+
 def _refused(request: Request, error: Refused) -> Response:
     said = f"{error.reason}. {error.next_step}".strip()
-    return framed(request, "sign_in.html", "Sign in", status=403, refused=said, next="/")
+    name = _provider_name(request)
+    return framed(request, "sign_in.html", "Sign in", status=403, refused=said, next="/", oidc=name)
