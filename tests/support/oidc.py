@@ -92,10 +92,7 @@ class Provider:
         challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
         if (
             asked is None
-            or (
-                client != f"{CLIENT}:{urlencode({'': SECRET})[1:]}".replace("+", " ")
-                and client != f"{CLIENT}:{SECRET}"
-            )
+            or basic != f"{CLIENT}:{SECRET}"
             or given.get("redirect_uri") != asked["redirect_uri"]
             or challenge != asked["code_challenge"]
         ):
