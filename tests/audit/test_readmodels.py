@@ -123,7 +123,7 @@ def test_run_consumes_and_expires_requests(ledger: Ledger, blobs: SqlBlobs) -> N
     sample.store(ledger)
     assert ledger.approval(f"{sample.run}:a1").state == "consumed"
     assert ledger.approval(f"{sample.run}:a2").state == "expired"
-    assert [row.request_id for row in ledger.approvals(state=None)] == ["sample-1:a1", "sample-1:a2"]
+    assert [row.request_id for row in ledger.approvals(state=None)] == ["sample-1:a1", "sample-1:a2", "sample-1:a3"]
     assert ledger.approvals(state="consumed", run="run-9") == []
 
 

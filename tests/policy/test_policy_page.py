@@ -13,11 +13,12 @@ PAGE = (Path(__file__).parents[2] / "docs" / "policy.md").read_text()
 
 
 def test_page_files_load_and_its_cases_pass(tmp_path: Path, monkeypatch, capsys):
-    policy, leaving, cases = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    policy, leaving, routes, cases = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
     (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     (tmp_path / "permissions" / "cases").mkdir(parents=True)
     (tmp_path / "permissions" / "all.yaml").write_text(policy)
     (tmp_path / "permissions" / "leaving.yaml").write_text(leaving)
+    (tmp_path / "permissions" / "routes.yaml").write_text(routes)
     (tmp_path / "permissions" / "cases" / "all.yaml").write_text(cases)
     monkeypatch.chdir(tmp_path)
     exec(compile(code, "docs/policy.md", "exec"), {})

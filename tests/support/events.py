@@ -12,9 +12,13 @@ from interlock.events import (
     GENESIS,
     AgentFinished,
     AgentStarted,
+    ApprovalAdvanced,
     ApprovalDecided,
     ApprovalExpired,
+    ApprovalReassigned,
+    ApprovalReminded,
     ApprovalRequested,
+    ApprovalWithdrawn,
     CallDecided,
     CallFinished,
     CallProposed,
@@ -264,7 +268,51 @@ class SampleRun:
             quorum=1,
             expires_at=START + timedelta(seconds=15),
         )
+        self.chain.add(ApprovalReminded, request_id=f"{self.run}:a2", number=1)
+        self.chain.add(
+            ApprovalReassigned,
+            request_id=f"{self.run}:a2",
+            by="user:bob",
+            to="user:dave",
+            token="token-to-reassign",
+            reason="away",
+        )
+        self.chain.add(
+            ApprovalAdvanced,
+            request_id=f"{self.run}:a2",
+            why="escalated",
+            stage="lead",
+            approvers=("user:erin",),
+            quorum=1,
+            expires_at=START + timedelta(seconds=25),
+        )
         self.chain.add(ApprovalExpired, request_id=f"{self.run}:a2")
+        self._withdrawn_question()
+
+    def _withdrawn_question(self) -> None:
+        self.chain.add(
+            ApprovalRequested,
+            request_id=f"{self.run}:a3",
+            about="question",
+            agent="agent:fixer",
+            call_digest=self.put(b"which tag?"),
+            subject=self.put(b"which tag?"),
+            rule="questions",
+            reason="the graph asks",
+            route="maintainers",
+            stage="team",
+            approvers=("user:bob",),
+            quorum=1,
+            expires_at=START + timedelta(seconds=30),
+            ends_at=START + timedelta(seconds=60),
+        )
+        self.chain.add(
+            ApprovalWithdrawn,
+            request_id=f"{self.run}:a3",
+            by="user:alice",
+            token="token-to-withdraw",
+            reason="answered elsewhere",
+        )
 
     def _unknown_call(self) -> None:
         call = self._propose("c3", self.after, "allow", rule="readers")

@@ -8,7 +8,10 @@ from interlock.types.access import Decision, Limits
 from interlock.types.closed import Closed
 from interlock.types.names import Name, SubjectName
 
-TERMS: Final = ("route", "quorum", "profile", "egress", "credentials", "limits", "redact", "notify")
+TERMS: Final = (
+    *("route", "quorum", "stages", "approvers"),
+    *("profile", "egress", "credentials", "limits", "redact", "notify"),
+)
 """What a case may expect besides the verdict and the rule."""
 
 
@@ -17,7 +20,12 @@ def terms_of(decision: Decision) -> dict[str, Any]:
     route, obliged = decision.route, decision.obligations
     named = {name: getattr(obliged, name) for name in ("credentials", "limits", "redact", "notify")}
     named["egress"] = tuple(dict.fromkeys(rule.host for rule in obliged.egress))
-    people = {"route": route.name if route else None, "quorum": route.quorum if route else None}
+    people = {
+        "route": route.name if route else None,
+        "quorum": route.quorum if route else None,
+        "stages": tuple(stage.name for stage in route.stages if stage.name) if route else (),
+        "approvers": route.approvers if route else (),
+    }
     return {**people, "profile": decision.profile, **named}
 
 
@@ -30,7 +38,11 @@ class Expected(Closed):
     route: Name | None = None
     """Who must approve."""
     quorum: int | None = None
-    """How many of them."""
+    """How many approvals it takes, over all stages."""
+    stages: tuple[Name, ...] | None = None
+    """Names of the route's stages, in order; `[]`: it has one only."""
+    approvers: tuple[SubjectName, ...] | None = None
+    """Everybody who may decide at one stage or another, as users, sorted."""
     profile: Name | Literal[""] | None = None
     """The sandbox profile that the rule names; `''`: none, the tool's own."""
     egress: tuple[str, ...] | None = None

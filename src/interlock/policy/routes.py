@@ -64,6 +64,7 @@ class Calendar(Closed):
 class Terms(Closed):
     """Who decides and until when: of one stage, or of a route that has only one."""
 
+    name: Name
     approvers: Approvers | None = None
     having: Attributes | None = None
     """Only those users who have all of these attributes."""
@@ -101,7 +102,6 @@ class Terms(Closed):
 class StageEntry(Terms):
     """One step of a route."""
 
-    name: Name
     at_deadline: AtDeadline | None = None
     """deny, if left out; escalate: the next stage decides in this one's place."""
     only_escalated: bool | None = None
@@ -124,7 +124,6 @@ class EmergencyEntry(Closed):
 class RouteEntry(Terms):
     """Who must approve what an `ask` rule asks."""
 
-    name: Name
     stages: Annotated[tuple[StageEntry, ...], Field(min_length=1, max_length=16)] | None = None
     """Several steps, in order, in place of the terms of one."""
     one_per_team: Many[ApproverReference] | None = None
@@ -165,7 +164,8 @@ class RouteEntry(Terms):
         if self.stages is None:
             return self.problem("a route without 'stages'")
         # A quorum of 1 is what a stored route without one has.
-        if both := sorted(name for name, field in Terms.model_fields.items() if getattr(self, name) != field.default):
+        own = (name for name, field in Terms.model_fields.items() if getattr(self, name) != field.default)
+        if both := sorted({*own} - {"name"}):
             return f"{both[0]!r} goes into the stages of a route that has 'stages'"
         names = [stage.name for stage in self.stages]
         if len(set(names)) < len(names):

@@ -219,8 +219,14 @@ def _rewritten(reader: TypeAdapter[Any], value: Any) -> bytes:
     """
     found = reader.dump_python(reader.validate_python(value), mode="json", by_alias=True)
     if reader is _RULE:
-        found = {key: item for key, item in found.items() if item is not None}
+        found = _without_absent(found)
+    elif isinstance(found, list) and found and isinstance(found[0], dict) and "tenants" in found[0]:
+        found = [_without_absent(user) for user in found]
     return orjson.dumps(found, option=orjson.OPT_SORT_KEYS)
+
+
+def _without_absent(entry: dict[str, Any]) -> dict[str, Any]:
+    return {key: item for key, item in entry.items() if item is not None}
 
 
 @lru_cache(maxsize=128)
