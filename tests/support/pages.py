@@ -9,8 +9,8 @@
 | `yaml path`, `python path`, `markdown path` | becomes this file |
 | `diff` | is applied to the files that it names |
 
-A block that says `interlock dev` or `interlock codec serve` and nothing else is started and goes on beside the
-blocks after it.
+A block that says `interlock dev`, `interlock codec serve` or `interlock notifications serve` and nothing else is
+started and goes on beside the blocks after it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from support import forked
 from support.cli_runtime import Interlock
 
 DEV = "interlock dev"
-BESIDE = ("interlock codec serve",)
+BESIDE = ("interlock codec serve", "interlock notifications serve")
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,8 @@ def needed_channels(settings: Settings) -> Channels:
             f"there is no {settings.notifications}",
             next_step=f"write {settings.root / settings.notifications}; docs/how-to/notify-people.md begins one",
         )
+    if not settings.public_url and not settings.listen:
+        raise InvalidInput("public_url: is empty, and links lead there", next_step="set INTERLOCK_PUBLIC_URL")
     return found
 
 
