@@ -26,7 +26,7 @@ class Notification(Closed):
     request: str = ""
     """Id of the approval request; empty where it is about a run."""
     about: str = ""
-    """What the request is about: `call`, `question`, `unknown`."""
+    """What the request is about: `call`, `question`, `unknown`, `review`."""
     agent: str = ""
     tool: str = ""
     route: str = ""
@@ -42,7 +42,12 @@ class Notification(Closed):
     @property
     def headline(self) -> str:
         """It in one line."""
-        what = self.tool or {"question": "a question"}.get(self.about, "a call")
+        tool = self.tool or "a call"
+        what = {
+            "question": "a question",
+            "unknown": f"{tool}, which may have happened already",
+            "review": f"the review of {tool}, for which the glass was broken",
+        }.get(self.about, tool)
         return KINDS.get(self.kind, self.kind).format(
             agent=self.agent or "an agent",
             what=what,

@@ -10,21 +10,29 @@ from typing import Any, Final
 
 from interlock.audit import ApprovalRow, Ledger, RunRow
 from interlock.digest import digest_of
-from interlock.events import ApprovalDecided, CallRefused, Event, RunEnded
+from interlock.events import (
+    ApprovalAdvanced,
+    ApprovalDecided,
+    ApprovalExpired,
+    ApprovalReassigned,
+    ApprovalReminded,
+    ApprovalRequested,
+    ApprovalWithdrawn,
+    CallRefused,
+    Event,
+    RunEnded,
+)
 from interlock.notifications import Notification
 
-_OF_REQUESTS: Final = frozenset(
-    {
-        "approval.requested",
-        "approval.reminded",
-        "approval.advanced",
-        "approval.reassigned",
-        "approval.decided",
-        "approval.expired",
-        "approval.withdrawn",
-    }
+_OF_REQUESTS: Final = (
+    ApprovalRequested,
+    ApprovalAdvanced,
+    ApprovalReminded,
+    ApprovalReassigned,
+    ApprovalDecided,
+    ApprovalExpired,
+    ApprovalWithdrawn,
 )
-"""Events about one request."""
 _WITHDRAWN: Final = "approval.withdrawn"
 
 
@@ -36,7 +44,7 @@ def announced(ledger: Ledger, run: RunRow, events: Sequence[Event]) -> Iterator[
     """
     requests: Mapping[str, ApprovalRow] | None = None
     for event in events:
-        if isinstance(event, CallRefused | RunEnded) or event.kind in _OF_REQUESTS:
+        if isinstance(event, (CallRefused, RunEnded, *_OF_REQUESTS)):
             if requests is None:
                 requests = {row.request_id: row for row in ledger.approvals(state=None, run=run.run)}
             if isinstance(event, CallRefused):
@@ -51,43 +59,46 @@ def announced(ledger: Ledger, run: RunRow, events: Sequence[Event]) -> Iterator[
 def still_asked(run: RunRow, events: Sequence[Event], requests: Sequence[ApprovalRow]) -> Iterator[Notification]:
     """For a project that has only now begun to notify: the requests that wait already."""
     waiting = {row.request_id: row for row in requests if row.state == "pending"}
-    for event in events:
-        if event.kind == "approval.requested":
-            yield from _of_request(run, event, waiting)
+    asked = {event.request_id: event for event in events if isinstance(event, ApprovalRequested | ApprovalAdvanced)}
+    for event in asked.values():
+        yield from _of_request(run, event, waiting)
 
 
 def _of_request(run: RunRow, event: Event, requests: Mapping[str, ApprovalRow]) -> Iterator[Notification]:
     row = requests.get(getattr(event, "request_id", ""))
     if row is None:
         return
-    by = str(getattr(event, "by", ""))
-    match event.kind:
-        case "approval.requested" | "approval.advanced":
-            kind = "approval.escalated" if getattr(event, "why", "") == "escalated" else event.kind
-            deadline = getattr(event, "expires_at", row.expires_at)
-            approvers: tuple[str, ...] = getattr(event, "approvers", row.approvers)
-            yield _about(run, event, row, kind, people=_others(approvers, row.requester), deadline=deadline)
-        case "approval.reminded":
-            people = _others(row.approvers, row.requester, *(vote.approver for vote in row.votes))
+    match event:
+        case ApprovalRequested() | ApprovalAdvanced():
+            escalated = isinstance(event, ApprovalAdvanced) and event.why == "escalated"
+            kind = "approval.escalated" if escalated else event.kind
+            people = _others(event.approvers, row.requester)
+            yield _about(run, event, row, kind, people=people, deadline=event.expires_at)
+        case ApprovalReminded():
+            people = _others(row.approvers, row.requester, *_decided_in(row))
             yield _about(run, event, row, event.kind, people=people, deadline=row.expires_at)
-        case "approval.reassigned":
-            to = str(getattr(event, "to", ""))
-            yield _about(run, event, row, event.kind, people=(to,), by=by, deadline=row.expires_at)
-        case "approval.decided":
+        case ApprovalReassigned():
+            yield _about(run, event, row, event.kind, people=(event.to,), by=event.by, deadline=row.expires_at)
+        case ApprovalDecided():
             yield from _decided(run, event, row)
-        case _:
-            yield _about(run, event, row, event.kind, people=(row.requester,), by=by)
+        case ApprovalExpired():
+            yield _about(run, event, row, event.kind, people=(row.requester,))
+        case ApprovalWithdrawn():
+            yield from _withdrawn(run, event, [row])
 
 
-def _decided(run: RunRow, event: Event, row: ApprovalRow) -> Iterator[Notification]:
-    if not isinstance(event, ApprovalDecided):
-        return
-    who = {"by": event.approver, "verdict": event.verdict}
-    if getattr(event, "emergency", False):
+def _decided_in(row: ApprovalRow) -> list[str]:
+    """Who has decided at the stage where a request is."""
+    return [vote.approver for vote in row.votes if vote.stage == row.stage]
+
+
+def _decided(run: RunRow, event: ApprovalDecided, row: ApprovalRow) -> Iterator[Notification]:
+    if event.emergency:
         # Loudly: to everybody who was passed over.
         people = (row.requester, *_others(row.approvers, row.requester, event.approver))
-        yield _about(run, event, row, "approval.overridden", people=people, **who)
+        yield _about(run, event, row, "approval.overridden", people=people, by=event.approver)
     elif event.closes:
+        who = {"by": event.approver, "verdict": event.verdict}
         yield _about(run, event, row, event.kind, people=(row.requester,), **who)
 
 
@@ -97,9 +108,11 @@ def _others(people: Sequence[str], *without: str) -> tuple[str, ...]:
 
 
 def _withdrawn(run: RunRow, event: Event, rows: Sequence[ApprovalRow]) -> Iterator[Notification]:
+    """To those who were asked: there is nothing left for them to do."""
     for row in rows:
         if row.state == "withdrawn":
-            yield _about(run, event, row, _WITHDRAWN, people=(row.requester,))
+            by = event.by if isinstance(event, ApprovalWithdrawn) else ""
+            yield _about(run, event, row, _WITHDRAWN, people=_others(row.approvers, row.requester, by), by=by)
 
 
 def _left_open(ledger: Ledger, run: RunRow, requests: Mapping[str, ApprovalRow]) -> list[ApprovalRow]:
@@ -109,7 +122,7 @@ def _left_open(ledger: Ledger, run: RunRow, requests: Mapping[str, ApprovalRow])
         return []
     events = ledger.events(run.run)
     refused = {event.call_id for event in events if isinstance(event, CallRefused)}
-    before = {getattr(event, "request_id", "") for event in events if event.kind == _WITHDRAWN}
+    before = {event.request_id for event in events if isinstance(event, ApprovalWithdrawn)}
     return [row for row in withdrawn if row.call_id not in refused and row.request_id not in before]
 
 
