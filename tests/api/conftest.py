@@ -20,12 +20,25 @@ AGENTS: dict[str, Any] = {
     "noter": playbook(call("note", text="a")),
     "sender": playbook(call("send", text="hello")),
     "signer": playbook(call("sign", text="hello")),
-    "asker": playbook(call("interlock.ask", question="Which one?")),
+    "quick": [{"say": "done"}],
 }
+ASKING = '''"""Asks."""
+
+from interlock.workflow import Workflow, workflow
+
+
+@workflow("asks", agents=["quick"])
+class Asks(Workflow):
+    """Asks."""
+
+    async def steps(self, task):
+        return await self.agent("quick", await self.ask("quick", "Which one?"))
+'''
 
 
 @pytest.fixture(scope="session")
 async def api(temporal_address: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Api]:
     root = project(tmp_path_factory.mktemp("api") / "project", TOOLS, AGENTS, RULES)
+    (root / "workflows" / "asks.py").write_text(ASKING)
     async with running(settings_for(root, temporal_address, name="api")) as runtime, serving(runtime) as found:
         yield found

@@ -45,7 +45,7 @@ class Edit(Body):
 
     type: Literal["edit"]
     edited_action: EditedAction | None = None
-    args: ActionArgs | dict[str, JsonValue] | None = None
+    args: ActionArgs | None = None
 
 
 class Reject(Body):
@@ -97,6 +97,33 @@ class Decide(Body):
         description="`call_digest` of the card that was read; a decision counts for no other call.",
     )
     decision: Given
+    seat: str = Field(
+        default="",
+        max_length=140,
+        description="The approver for whom you decide; left out: for yourself.",
+        examples=["user:carol"],
+    )
+    emergency: bool = Field(
+        default=False,
+        description="Break the glass: an approval that counts alone, where the route lets you; it is reviewed.",
+    )
+
+
+class Withdraw(Body):
+    """Why a request need not be decided any more."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "the customer cancelled"}]})
+
+    reason: str = Field(min_length=1, max_length=2_000)
+
+
+class HandOn(Body):
+    """To whom a decision is handed, and why."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"to": "user:dave", "reason": "he knows this part"}]})
+
+    to: str = Field(max_length=140)
+    reason: str = Field(min_length=1, max_length=2_000)
 
 
 @dataclass(frozen=True)
@@ -130,8 +157,6 @@ def _edited(given: Edit, tool: str) -> dict[str, JsonValue]:
     action = given.edited_action or given.args
     if action is None:
         raise InvalidInput("decision.edited_action: an edit needs the new arguments")
-    if isinstance(action, dict):
-        return action
     name = action.name if isinstance(action, EditedAction) else action.action
     if name != tool:
         raise InvalidInput(

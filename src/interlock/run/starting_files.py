@@ -20,6 +20,8 @@ def kept_files(files: Mapping[str, str], blobs: Blobs) -> Digest:
     """
     if len(files) > MAX_FILES:
         raise InvalidInput(f"files: {len(files)} files, at most {MAX_FILES} may be")
+    if inside := next((name for name in files for above in _above(name) if above in files), ""):
+        raise InvalidInput(f"files: {inside[:200]!r} is inside what is a file itself")
     entries, total = {}, 0
     for name, text in sorted(files.items()):
         try:
@@ -30,8 +32,9 @@ def kept_files(files: Mapping[str, str], blobs: Blobs) -> Digest:
         if total > MAX_BYTES:
             raise InvalidInput(f"files: more than {MAX_BYTES // 2**20} MiB")
         entries[path] = FileEntry(digest=blobs.put(data), size=len(data), executable=False)
-    try:
-        tree = Tree(files=entries)
-    except ValueError as error:
-        raise InvalidInput(f"files: {error}") from error
-    return blobs.put(canonical(tree.as_hashed(), max_bytes=TREE_MAX_BYTES))
+    return blobs.put(canonical(Tree(files=entries).as_hashed(), max_bytes=TREE_MAX_BYTES))
+
+
+def _above(name: str) -> list[str]:
+    parts = name.split("/")
+    return ["/".join(parts[:count]) for count in range(1, len(parts))]

@@ -12,13 +12,14 @@ from fastapi.responses import Response
 from pydantic import Field, JsonValue
 
 from interlock.api.caller import Caller
-from interlock.api.decisions import Decide, meant
+from interlock.api.decisions import Decide, HandOn, Withdraw, meant
 from interlock.api.etag import Route, check_match, tag_of
 from interlock.api.found import approval_row
 from interlock.api.permission import may
 from interlock.api.schemas import Cursor, Limit, Shape, errors
 from interlock.api.services import Services, services
 from interlock.approval.card import Card
+from interlock.approval.judge import ALLOWED
 from interlock.audit import ApprovalRow
 from interlock.audit.finding import cursor_of
 from interlock.errors import Conflict
@@ -44,10 +45,11 @@ class RequestShape(Shape):
     agent: str
     tool: str
     route: str
-    approvers: list[str]
+    stage: str = Field(description="The stage of the route that decides; empty where it has one alone.")
+    approvers: list[str] = Field(description="Who may decide at this stage.")
     quorum: int
     requested_at: datetime
-    expires_at: datetime
+    expires_at: datetime = Field(description="The deadline of this stage.")
     state: RequestState
     decided_by: str
     decided_at: datetime | None
@@ -86,8 +88,11 @@ class CardShape(Shape):
     rule: str
     reason: str
     route: str
+    stage: str
+    stages: list[JsonValue] = Field(description="The stages of the route, in order.")
     approvers: list[str]
     quorum: int
+    emergency: list[str] = Field(description="Who may let it run at once, alone, with a review afterwards.")
     requester: str
     requested_at: datetime
     expires_at: datetime
@@ -104,6 +109,13 @@ class Decided(Shape):
     verdict: ApprovalVerdict
     state: RequestState
     closes: bool = Field(description="Whether the request is closed by it; else more people must approve.")
+
+
+class Changed(Shape):
+    """What became of the request."""
+
+    request_id: str
+    state: RequestState
 
 
 @router.get("")
@@ -159,19 +171,25 @@ async def decide(
     turn = _turns.setdefault(request_id, asyncio.Lock())
     async with turn:
         row = await approval_row(held, who, request_id)
+        if row.state != "pending":
+            raise Conflict(_closed(row))
         if body.call_digest != row.call_digest:
             raise Conflict(
                 f"{request_id} is about another call than {body.call_digest}", next_step="read its card again"
             )
-        if row.state != "pending":
-            raise Conflict(_closed(row))
         check_match(request, _tag(row))
         decision = meant(body.decision, kind=row.kind, tool=row.tool)
         edited = decision.edited
         if edited is not None:
             edited = await asyncio.to_thread(_fitting, held, row, edited)
         taken = await held.runs_in(who.tenant).decide(
-            row, decision.verdict, approver=who.person, message=decision.message, edited=edited
+            row,
+            decision.verdict,
+            approver=who.person,
+            message=decision.message,
+            edited=edited,
+            seat="" if body.seat == who.person else body.seat,
+            emergency=body.emergency,
         )
     return Decided(
         request_id=request_id,
@@ -182,6 +200,33 @@ async def decide(
     )
 
 
+@router.post("/{request_id}/withdrawal", responses=errors(404, 409))
+async def withdraw(
+    request_id: str, body: Withdraw, who: Annotated[Caller, Depends(may("runs", "control"))], held: Held
+) -> Changed:
+    """Withdraw a request of a run that you started: its call does not run."""
+    row = await _pending(held, who, request_id)
+    taken = await held.runs_in(who.tenant).withdraw(row, by=who.person, reason=body.reason)
+    return Changed(request_id=request_id, state=taken.state)
+
+
+@router.post("/{request_id}/reassignment", responses=errors(404, 409))
+async def reassign(
+    request_id: str, body: HandOn, who: Annotated[Caller, Depends(may("approvals", "decide"))], held: Held
+) -> Changed:
+    """Hand your decision on to another person, whom the route lets stand in."""
+    row = await _pending(held, who, request_id)
+    taken = await held.runs_in(who.tenant).reassign(row, by=who.person, to=body.to, reason=body.reason)
+    return Changed(request_id=request_id, state=taken.state)
+
+
+async def _pending(held: Services, who: Caller, request_id: str) -> ApprovalRow:
+    row = await approval_row(held, who, request_id)
+    if row.state != "pending":
+        raise Conflict(_closed(row))
+    return row
+
+
 def _fitting(held: Services, row: ApprovalRow, edited: dict[str, JsonValue]) -> dict[str, JsonValue]:
     """Arguments that fit the tool as the run pins it; the edited call is decided anew."""
     tool = looked_into(row, held.settings, held.ledger, held.blobs, now=datetime.now(UTC)).tool
@@ -190,19 +235,17 @@ def _fitting(held: Services, row: ApprovalRow, edited: dict[str, JsonValue]) -> 
 
 
 def _tag(row: ApprovalRow) -> str:
-    return tag_of(row.request_id, row.call_digest, row.state, row.expires_at, len(row.votes))
+    return tag_of(
+        row.request_id, row.call_digest, row.state, row.stage, row.approvers, row.expires_at, len(row.votes)
+    )
 
 
 def _card(card: Card, row: ApprovalRow) -> CardShape:
-    from interlock.approval.judge import ALLOWED
-
     changes = [change.model_dump(mode="json") for change in card.changes] if card.changes is not None else None
     return CardShape(
-        **card.model_dump(include=set(CardShape.model_fields) - {"arguments", "changes", "approvers", "warnings"}),
+        **card.model_dump(mode="json", include=set(CardShape.model_fields) - {"arguments", "changes"}),
         arguments=card.exact_arguments,
         changes=changes,
-        approvers=list(card.approvers),
-        warnings=list(card.warnings),
         state=row.state,
         votes=[VoteShape.model_validate(vote) for vote in row.votes],
         decisions=sorted(ALLOWED[card.kind]) if row.state == "pending" else [],
