@@ -50,6 +50,7 @@ BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "name": st.just("paid"),
     "time": TIMES,
     "expires_at": TIMES,
+    "ends_at": TIMES,
     "usage": st.builds(Usage, cpu_ms=st.integers(0, 9)),
     "artifacts": st.sampled_from([(), (Artifact(name="a", digest=GENESIS, size=1),)]),
     "nearest": st.sampled_from([None, NearestRule(rule="r", clause="c", source="s:1")]),

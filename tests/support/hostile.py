@@ -281,6 +281,7 @@ class Attack:
             "approvers": decision.route.approvers,
             "quorum": decision.route.quorum,
             "expires_at": self.chain.at + timedelta(seconds=decision.route.expires_after_s),
+            "ends_at": self.chain.at + timedelta(seconds=decision.route.expires_after_s),
         }
         self.chain.add(ApprovalRequested, request_id=request_id, **{**fields, **said})
         return request_id
