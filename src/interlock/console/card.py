@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
@@ -13,7 +14,7 @@ from interlock.api.permission import may
 from interlock.api.services import Services, services
 from interlock.audit import ApprovalRow
 from interlock.console.answers import answers
-from interlock.console.edit_form import fields
+from interlock.console.edit_form import Field, fields
 from interlock.console.looking import request_of
 from interlock.console.outcome import edited, outcome
 from interlock.console.pages import can, fragment, page
@@ -48,6 +49,26 @@ def state(request_id: str, who: Reader, held: Held, seen: str = "") -> Response:
     return fragment("state.html", who, row=row, polled=True, **found)
 
 
+@dataclass(frozen=True)
+class Tried:
+    """A decision that was sent and does not count, as the page shows it again."""
+
+    status: int = 200
+    problem: str = ""
+    """Why it does not count."""
+    form: tuple[Field, ...] = ()
+    """The edit form as it was sent; empty: as the call is."""
+    wrong: str = ""
+    """What is wrong with all of that form."""
+    message: str = ""
+    """What was written."""
+    opened: str = ""
+    """The verdict whose form is open."""
+
+
+NOTHING: Final = Tried()
+
+
 def card_page(
     request: Request,
     held: Services,
@@ -55,28 +76,9 @@ def card_page(
     row: ApprovalRow,
     *,
     took: str = "",
-    status: int = 200,
-    problem: str = "",
-    form: Any = None,
-    wrong: str = "",
-    message: str = "",
-    opened: str = "",
+    tried: Tried = NOTHING,
 ) -> Response:
-    """The card as a page.
-
-    Args:
-        request: what is answered.
-        held: the app's parts.
-        who: who looks.
-        row: the request.
-        took: the verdict that was just taken.
-        status: the HTTP status.
-        problem: why the decision that was sent does not count.
-        form: the edit form as it was sent; None: as the call is.
-        wrong: what is wrong with all of it.
-        message: what was written in the form that was sent.
-        opened: the verdict whose form is open.
-    """
+    """The card as a page; `took` is the verdict that was just taken."""
     now = datetime.now(UTC)
     try:
         looked = looked_into(row, held.settings, held.ledger, held.blobs, now=now)
@@ -87,20 +89,20 @@ def card_page(
         "card.html",
         who,
         here="Inbox",
-        status=status,
+        status=tried.status,
         row=row,
         card=looked.card,
         stands=stands(held, who, row, now),
         answers=answers(looked.card),
-        form=form or fields(looked.tool.schema_.parameters, looked.card.exact_arguments),
+        form=tried.form or fields(looked.tool.schema_.parameters, looked.card.exact_arguments),
         cost=cost(looked.events),
         before=precedents(held, row, looked.tool) if looked.card.kind == "call" else None,
         led=_led_here(held, row, looked.events),
         took=PAST.get(took, ""),
-        problem=problem,
-        wrong=wrong,
-        message=message,
-        opened=opened,
+        problem=tried.problem,
+        wrong=tried.wrong,
+        message=tried.message,
+        opened=tried.opened,
         polled=False,
         **_state(held, row, looked.events),
     )

@@ -15,7 +15,7 @@ from interlock.api.permission import may
 from interlock.api.services import Services, services
 from interlock.approval.card import Card
 from interlock.audit import ApprovalRow
-from interlock.console.card import card_page
+from interlock.console.card import Tried, card_page
 from interlock.console.edit_form import fields, filled, sent
 from interlock.console.looking import request_of
 from interlock.console.pages import page
@@ -52,8 +52,8 @@ async def decide(
     except (Conflict, InvalidInput, Refused) as error:
         status = 409 if isinstance(error, Conflict) else 422 if isinstance(error, InvalidInput) else 403
         row = await asyncio.to_thread(request_of, held, who, request_id)
-        more = {"status": status, "problem": str(error), "message": message, "opened": verdict}
-        return await asyncio.to_thread(lambda: card_page(request, held, who, row, **more))
+        tried = Tried(status, str(error), message=message, opened=verdict)
+        return await asyncio.to_thread(lambda: card_page(request, held, who, row, tried=tried))
     return RedirectResponse(f"/approvals/{request_id}?took={verdict}", status_code=303)
 
 
@@ -109,26 +109,18 @@ def _edited(
     except IntegrityError:
         return card_page(request, held, who, row)
     if row.state != "pending":
-        return card_page(request, held, who, row, status=409, problem=f"Nothing was edited: {closed(row)}")
+        return card_page(request, held, who, row, tried=Tried(409, f"Nothing was edited: {closed(row)}"))
     try:
         _same(looked.card, digest)
     except Conflict as error:
-        return card_page(request, held, who, row, status=409, problem=str(error))
+        return card_page(request, held, who, row, tried=Tried(409, str(error)))
     schema = looked.tool.schema_.parameters
     came = sent(schema, looked.card.exact_arguments, given)
     if came.wrong:
         form = filled(fields(schema, looked.card.exact_arguments), given, came.wrong)
         general = came.wrong.get("", "")
-        return card_page(
-            request,
-            held,
-            who,
-            row,
-            status=422,
-            form=form,
-            wrong=general or "Some arguments do not fit.",
-            opened="edit",
-        )
+        wrong = general or "Some arguments do not fit."
+        return card_page(request, held, who, row, tried=Tried(422, form=form, wrong=wrong, opened="edit"))
     return page(
         request,
         "edited.html",

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from interlock.approval.changes import FileChange
 from interlock.approval.visible import visible
-from interlock.console.outcome import SHOWN, changed, read
+from interlock.console.outcome import SHOWN, changed, files_before, read
 from interlock.errors import InterlockError
 from interlock.events import (
     AgentFinished,
@@ -62,8 +62,7 @@ def detail(event: Event, events: Sequence[Event], blobs: Blobs) -> Detail:
     )
     changes: tuple[FileChange, ...] = ()
     if isinstance(event, CallFinished):
-        proposed = (e for e in events if isinstance(e, CallProposed) and e.call_id == event.call_id)
-        changes = changed(next((e.workspace for e in proposed), ""), event.workspace, blobs)
+        changes = changed(files_before(event, events), event.workspace, blobs)
     artifacts = event.artifacts if isinstance(event, CallFinished) else ()
     return Detail(event, facts, tuple(_parts(event, blobs)), changes, artifacts)
 

@@ -19,6 +19,7 @@ from interlock.events import (
     EgressRequested,
     Event,
     RunEnded,
+    RunStarted,
 )
 from interlock.run.files import load_tree
 from interlock.types.blobs import Blobs
@@ -58,16 +59,13 @@ class Edited:
 
 def outcome(events: Sequence[Event], call_id: str, blobs: Blobs) -> Outcome:
     """What became of a call, as far as it is on record."""
-    before = ""
     requests: list[str] = []
     for event in events:
         match event:
-            case CallProposed() if event.call_id == call_id:
-                before = event.workspace
             case EgressRequested() if event.call_id == call_id:
                 requests.append(f"{event.request.asked}: {event.request.verdict} {event.request.reason}".strip())
             case CallFinished() if event.call_id == call_id:
-                return _finished(event, before, tuple(requests), blobs)
+                return _finished(event, files_before(event, events), tuple(requests), blobs)
             case CallRefused() if event.call_id == call_id:
                 return _text(f"refused by {event.by}", event.detail)
             case CallUnknown() if event.call_id == call_id:
@@ -108,9 +106,20 @@ def _finished(event: CallFinished, before: str, requests: tuple[str, ...], blobs
     )
 
 
+def files_before(finished: CallFinished, events: Sequence[Event]) -> str:
+    """Digest of the run's files before a call ended."""
+    found = ""
+    for event in events:
+        if event.seq == finished.seq:
+            break
+        if isinstance(event, RunStarted | CallFinished):
+            found = event.workspace
+    return found
+
+
 def changed(before: str, after: str, blobs: Blobs) -> tuple[FileChange, ...]:
-    """The files that a call changed; none where it saw none, or their content is gone."""
-    if not before or not after or before == after:
+    """The files that a call changed; none where their content is gone."""
+    if not after or before == after:
         return ()
     try:
         return workspace_changes(load_tree(before, blobs), load_tree(after, blobs), blobs)
