@@ -5,16 +5,21 @@ reviewed; and the whole record is proven again.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from support.runtime import Runtime, eventually, running, settings_for
 from support.scenario import Tool, ask, call, playbook, project
 from support.verifying import verified
+from temporalio.client import WorkflowUpdateFailedError
 
+from interlock.approval import CONTROL_LIFE, AmendClaims, lifetime
 from interlock.audit import ApprovalRow
 from interlock.errors import Conflict, Refused
+from interlock.run.contracts import AmendInput
 from interlock.run.inbox import request_card
+from interlock.signing import load_signer
 
 pytestmark = pytest.mark.temporal
 
@@ -142,6 +147,30 @@ async def test_requester_withdraws(runtime: Runtime) -> None:
     refused = next(event for event in runtime.ledger.events(run) if event.kind == "call.refused")
     assert refused.by == "withdrawn"
     assert runtime.ledger.approval(row.request_id).state == "withdrawn"
+
+
+async def test_statement_that_the_api_did_not_sign(runtime: Runtime) -> None:
+    """Somebody writes to Temporal by hand."""
+    run = await runtime.start("payer", "pay")
+    row = await waits(runtime, run, stage="team")
+    executor = load_signer(runtime.settings.keys_folder, "executor")
+    fields = {"tenant": "default", "run": run, "request": row.request_id, "reason": "mine"}
+    for claims in (
+        AmendClaims(sub="user:alice", verb="withdraw", **fields, **lifetime(datetime.now(UTC), CONTROL_LIFE)),
+        AmendClaims(
+            sub="user:carol",
+            verb="reassign",
+            to="user:erin",
+            **fields,
+            **lifetime(datetime.now(UTC), CONTROL_LIFE),
+        ),
+    ):
+        said = AmendInput(token=claims.signed(executor))
+        with pytest.raises(WorkflowUpdateFailedError) as refused:
+            await runtime.client.handle(run).execute_update("amend", said)
+        assert "TokenRejected" in repr(refused.value.cause)
+    assert runtime.ledger.approval(row.request_id).state == "pending"
+    await runtime.client.withdraw(row, by="user:alice", reason="done")
 
 
 async def test_broken_glass_is_reviewed_before_the_run_ends(runtime: Runtime) -> None:

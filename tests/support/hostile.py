@@ -63,6 +63,7 @@ RULES = """
 rules:
   - {id: notes, effect: allow, owner: tests, agent: "agent:*", tool: [note, save, charge]}
   - {id: sends, effect: ask, owner: tests, agent: agent:tester, tool: send, route: seniors}
+  - {id: pays, effect: ask, owner: tests, agent: agent:tester, tool: pay, route: staged}
   - {id: signs, effect: ask, owner: tests, agent: agent:tester, tool: sign, route: pairs}
   - {id: no_secrets, effect: deny, owner: tests, tool: note, when: [{argument: text, contains: secret}]}
   - {id: asks, effect: ask, owner: tests, agent: agent:tester, tool: interlock.ask, route: seniors}
@@ -73,6 +74,13 @@ routes:
   - {name: seniors, approvers: [user:alice, user:carol, user:dave], quorum: 1, expires_after: 1h}
   - {name: pairs, approvers: [user:carol, user:dave, user:erin], quorum: 2, expires_after: 1h}
   - {name: chiefs, approvers: [user:dave], quorum: 1, expires_after: 1h}
+  - name: staged
+    stages:
+      - {name: team, approvers: [user:carol, user:dave], expires_after: 10m, at_deadline: escalate}
+      - {name: lead, approvers: [user:erin], expires_after: 10m, only_escalated: true}
+      - {name: last, approvers: [user:dave, user:erin], expires_after: 10m}
+    stand_ins: [user:erin]
+    emergency: {approvers: [user:erin], reviewers: [user:carol], review_within: 1h}
 """
 SIGN = '''from interlock import tool
 
@@ -89,11 +97,12 @@ HELPER = 'from interlock import agent\n\nhelper = agent("helper", prompt="Test."
 
 def hostile_project(root: Path) -> Path:
     """Agents `tester` (every tool; hands work on to `helper`), `helper` (`note`, `send`), `reader` (only `note`);
-    people who approve, sign in pairs, and settle."""
+    people who approve, sign in pairs, pay in stages, and settle."""
     small_project(root, [{"say": "done"}])
     (root / "tools" / "sign.py").write_text(SIGN)
+    (root / "tools" / "pay.py").write_text(SIGN.replace("sign", "pay"))
     tester = root / "agents" / "tester.py"
-    tester.write_text(tester.read_text().replace("tools=[", "hand_off=['helper'], tools=['sign', "))
+    tester.write_text(tester.read_text().replace("tools=[", "hand_off=['helper'], tools=['sign', 'pay', "))
     (root / "agents" / "helper.py").write_text(HELPER)
     (root / "agents" / "helper.playbook.yaml").write_text('[{"say": "done"}]')
     (root / "agents" / "reader.py").write_text(READER)
@@ -266,6 +275,7 @@ class Attack:
 
     def ask(self, call: ToolCall, decision: Decision, **said: Any) -> str:
         assert decision.route is not None
+        stage = decision.route.stages[0]
         number = sum(isinstance(event, ApprovalRequested) for event in self.chain.events) + 1
         request_id = f"{self.run}:a{number}"
         fields = {
@@ -278,10 +288,11 @@ class Attack:
             "rule": decision.rule,
             "reason": decision.reason,
             "route": decision.route.name,
-            "approvers": decision.route.approvers,
-            "quorum": decision.route.quorum,
-            "expires_at": self.chain.at + timedelta(seconds=decision.route.expires_after_s),
-            "ends_at": self.chain.at + timedelta(seconds=decision.route.expires_after_s),
+            "stage": stage.name,
+            "approvers": stage.approvers,
+            "quorum": stage.quorum,
+            "expires_at": stage.deadline(self.chain.at),
+            "ends_at": decision.route.last_moment(self.chain.at),
         }
         self.chain.add(ApprovalRequested, request_id=request_id, **{**fields, **said})
         return request_id
@@ -319,6 +330,9 @@ class Attack:
             "message": claims.message,
             "edited": claims.edited,
             "closes": True,
+            "stage": claims.stage,
+            "seat": claims.seat,
+            "emergency": claims.emergency,
         }
         self.chain.add(ApprovalDecided, request_id=claims.request, token=token, **{**fields, **said})
         return token
