@@ -224,8 +224,8 @@ async def test_etags(api: Api) -> None:
     assert fresh != tag
     done = await client.post(f"{place(row)}/decisions", json=body(row), headers={"if-match": f'"x", {fresh}'})
     assert done.status_code == 200
-    listed = await client.get("/v1/runs")
-    unchanged = await client.get("/v1/runs", headers={"if-none-match": listed.headers["etag"]})
+    listed = await client.get("/v1/policies")
+    unchanged = await client.get("/v1/policies", headers={"if-none-match": listed.headers["etag"]})
     assert unchanged.status_code == 304
 
 

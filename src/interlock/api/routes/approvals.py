@@ -22,9 +22,9 @@ from interlock.approval.card import Card
 from interlock.approval.judge import ALLOWED
 from interlock.audit import ApprovalRow
 from interlock.audit.finding import cursor_of
-from interlock.errors import Conflict
+from interlock.errors import Conflict, Erased, IntegrityError
 from interlock.run.arguments import normalise
-from interlock.run.inbox import looked_into, request_card
+from interlock.run.inbox import Looked, looked_into
 from interlock.types.approval import ApprovalVerdict, RequestKind, RequestState
 
 router = APIRouter(prefix="/v1/approvals", tags=["approvals"], route_class=Route, responses=errors())
@@ -154,12 +154,12 @@ def _fits(row: ApprovalRow, who: Caller, mine: bool) -> bool:
 async def get(request_id: str, response: Response, who: Reader, held: Held) -> CardShape:
     """The card of a request. Where the run's record does not hold, there is none."""
     row = await approval_row(held, who, request_id)
-    card = await asyncio.to_thread(request_card, row, held.settings, held.ledger, held.blobs, now=datetime.now(UTC))
+    card = (await asyncio.to_thread(_looked, held, row)).card
     response.headers["etag"] = _tag(row)
     return _card(card, row)
 
 
-@router.post("/{request_id}/decisions", responses=errors(404, 409, 412, 500))
+@router.post("/{request_id}/decisions", responses=errors(404, 409, 410, 412, 500))
 async def decide(
     request_id: str,
     body: Decide,
@@ -229,9 +229,23 @@ async def _pending(held: Services, who: Caller, request_id: str) -> ApprovalRow:
 
 def _fitting(held: Services, row: ApprovalRow, edited: dict[str, JsonValue]) -> dict[str, JsonValue]:
     """Arguments that fit the tool as the run pins it; the edited call is decided anew."""
-    tool = looked_into(row, held.settings, held.ledger, held.blobs, now=datetime.now(UTC)).tool
-    found: dict[str, JsonValue] = normalise(tool.schema_.parameters, edited)
+    found: dict[str, JsonValue] = normalise(_looked(held, row).tool.schema_.parameters, edited)
     return found
+
+
+def _looked(held: Services, row: ApprovalRow) -> Looked:
+    """The request, proven from the run's record.
+
+    Raises:
+        Erased: the run's content was erased, so that nothing can be shown.
+        IntegrityError: the record does not hold.
+    """
+    try:
+        return looked_into(row, held.settings, held.ledger, held.blobs, now=datetime.now(UTC))
+    except IntegrityError as error:
+        if isinstance(error.__cause__, Erased):
+            raise error.__cause__ from error
+        raise
 
 
 def _tag(row: ApprovalRow) -> str:
