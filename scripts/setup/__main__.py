@@ -27,7 +27,7 @@ PACKAGES = {
     "check": (),
     "dev": RUN,
     "demo": RUN,
-    "test": (*RUN, debian.POSTGRESQL, debian.COMPOSE, debian.CRUN, debian.HAPROXY),
+    "test": (*RUN, debian.POSTGRESQL, debian.COMPOSE, debian.CRUN, debian.HAPROXY, debian.CHROMIUM),
 }
 
 

@@ -57,6 +57,7 @@ POSTGRESQL = Package("postgresql", "the PostgreSQL tests", _postgresql)
 COMPOSE = Package("docker-compose", "the tests of docker-compose.yml", _compose)
 CRUN = Package("crun", "the tests of runtimes", _command("crun"))
 HAPROXY = Package("haproxy", "the tests of the proxy before the engine's socket", _haproxy)
+CHROMIUM = Package("chromium", "the tests of the console", _command("chromium"))
 
 
 def missing(packages: Iterable[Package], machine: Machine) -> list[Package]:

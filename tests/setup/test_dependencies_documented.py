@@ -43,7 +43,14 @@ def documented() -> dict[str, str]:
 def licence_of(name: str) -> str:
     found = metadata.metadata(name)
     classifiers = [line for line in found.get_all("Classifier") or [] if line.startswith("License")]
-    return found["License-Expression"] or " ".join([found["License"] or "", *classifiers])
+    stated = found["License-Expression"] or " ".join([found["License"] or "", *classifiers])
+    return stated.strip() or licence_file(name)
+
+
+def licence_file(name: str) -> str:
+    """The first line of the licence that a distribution brings along, where its metadata do not name it."""
+    files = [file for file in metadata.files(name) or [] if file.name.startswith("LICENSE")]
+    return files[0].read_text().strip().partition("\n")[0] if files else ""
 
 
 @pytest.mark.parametrize("name", declared())
