@@ -141,10 +141,10 @@ async def test_signing_out(api: Api) -> None:
 
 async def test_signing_out_everywhere(api: Api) -> None:
     first, second, other = [await api.signed_in(f"user:{name}") for name in ("dave", "dave", "carol")]
-    listed = (await first.get("/v1/me/sessions")).json()
+    listed = (await first.get("/v1/me/sign-ins")).json()
     assert [one["this"] for one in listed].count(True) == 1
     assert len(listed) == 2
-    assert (await first.delete("/v1/me/sessions")).json() == {"ended": 2}
+    assert (await first.delete("/v1/me/sign-ins")).json() == {"ended": 2}
     assert [(await one.get("/v1/me")).status_code for one in (first, second, other)] == [401, 401, 200]
 
 

@@ -25,7 +25,8 @@ EXPECTED = {
     "sandbox build", "sandbox doctor", "sandbox clean", "sandbox pool", "sandbox sbom",
     "keys create", "keys rotate",
     "codec serve", "codec token",
-    "serve", "accounts link",
+    "serve", "accounts link", "accounts sign-out", "accounts token new", "accounts token list",
+    "accounts token revoke",
     "mcp", "approval stats",
     "notifications list", "notifications retry", "notifications test", "notifications serve",
 }  # fmt: skip

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from interlock.accounts import Accounts
     from interlock.settings import Settings
 
-app = group("Let people sign in: links, sessions, tokens.")
+app = group("Let people sign in, and their programs.")
 
 
 @app.command()
@@ -41,6 +41,21 @@ def link(
         say.document({"link": where, "person": person, "expires": expires})
     else:
         say.line(where)
+
+
+@app.command("sign-out")
+def sign_out(as_user: AsUser = "", as_json: AsJson = False) -> None:
+    """Sign a person out of every browser. Their tokens stay: `interlock accounts token revoke`."""
+    from interlock.cli.resolve import person_of
+
+    own = settings()
+    person = person_of(bundle_of(own), own.tenant, as_user)
+    with opened(own) as accounts:
+        ended = accounts.sessions.end_all(person, own.tenant)
+    if as_json:
+        say.document({"person": person, "ended": ended})
+    else:
+        say.line(f"{person} was signed out of {ended} browser(s)")
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from typer.models import CommandInfo
 
 import interlock
 from interlock.cli import (
+    account_tokens,
     accounts,
     agent,
     approval,
@@ -134,6 +135,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(codec.app, name="codec")
 app.add_typer(notifications.app, name="notifications")
 app.add_typer(accounts.app, name="accounts")
+accounts.app.add_typer(account_tokens.app, name="token")
 
 
 def _keep_only(part: typer.Typer, words: list[str]) -> None:

@@ -37,7 +37,7 @@ class Me(Shape):
     )
 
 
-class SessionShape(Shape):
+class SignInShape(Shape):
     """A browser that is signed in."""
 
     id: str
@@ -93,27 +93,27 @@ async def me(who: Reader, held: Held) -> Me:
     return Me(person=who.person, tenant=who.tenant, via=who.via, names=names)
 
 
-@router.get("/sessions")
-async def sessions(who: Reader, held: Held) -> list[SessionShape]:
+@router.get("/sign-ins")
+async def sign_ins(who: Reader, held: Held) -> list[SignInShape]:
     """The browsers in which you are signed in."""
     found = await asyncio.to_thread(held.accounts.sessions.of, who.person, who.tenant, now=datetime.now(UTC))
     return [_session(one, who) for one in found]
 
 
-@router.delete("/sessions")
+@router.delete("/sign-ins")
 async def end_all(who: Writer, held: Held) -> Ended:
     """Sign out everywhere, here too."""
     count = await asyncio.to_thread(held.accounts.sessions.end_all, who.person, who.tenant)
     return Ended(ended=count)
 
 
-@router.delete("/sessions/{session}", responses=errors(404))
-async def end(session: str, who: Writer, held: Held) -> Ended:
+@router.delete("/sign-ins/{sign_in}", responses=errors(404))
+async def end(sign_in: str, who: Writer, held: Held) -> Ended:
     """Sign one browser out."""
     found = await asyncio.to_thread(held.accounts.sessions.of, who.person, who.tenant, now=datetime.now(UTC))
-    own = next((one for one in found if one.key == session), None)
+    own = next((one for one in found if one.key == sign_in), None)
     if own is None:
-        raise NotFound(f"you have no session {session!r}", next_step="GET /v1/me/sessions")
+        raise NotFound(f"you are signed in nowhere as {sign_in!r}", next_step="GET /v1/me/sign-ins")
     await asyncio.to_thread(held.accounts.sessions.end, own)
     return Ended(ended=1)
 
@@ -156,8 +156,8 @@ async def revoke(token: str, who: Writer, held: Held) -> TokenShape:
     return _token(ended)
 
 
-def _session(one: Session, who: Caller) -> SessionShape:
-    return SessionShape(
+def _session(one: Session, who: Caller) -> SignInShape:
+    return SignInShape(
         id=one.key,
         via=one.via,
         started_at=one.started_at,
