@@ -30,6 +30,7 @@ class Attempts:
         """Note one more, and say how many there were in this window, this one included."""
         since = stored_time(now - WINDOW)
         with self.store.write() as connection:
+            self.store.lock(connection, f"attempts {about}")
             connection.execute(delete(attempts).where(attempts.c.at < since))
             row = {"id": secrets.token_hex(12), "about": about, "at": stored_time(now)}
             connection.execute(insert(attempts).values(row))
