@@ -117,6 +117,8 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/runs/{run}/signals"): {"name": "x", "value": 1},
     ("POST", "/v1/runs/{run}/erasure"): {"reason": "mine"},
     ("POST", "/v1/approvals/{request_id}/decisions"): {"call_digest": "", "decision": {"type": "approve"}},
+    ("POST", "/v1/approvals/{request_id}/withdrawal"): {"reason": "mine"},
+    ("POST", "/v1/approvals/{request_id}/reassignment"): {"to": "user:eve", "reason": "mine"},
     ("POST", "/v1/audit/runs/{run}/verification"): None,
 }
 
