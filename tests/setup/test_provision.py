@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SERVICES = ("postgres", "postgres-init", "owner", "executor", "graph", "client", "auditor", "temporal")
+SERVICES = ("postgres", "postgres-init", "owner", "executor", "graph", "client", "auditor", "temporal", "console")
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="files are handed to other users, which needs root")
 

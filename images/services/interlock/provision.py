@@ -6,6 +6,7 @@ Each service has a volume of its own and gets into it only what its role may hol
     graph      public keys, the data keys, the URL of the blobs
     client     api.key, the data keys, the URLs of ledger (read) and blobs
     auditor    public keys, the data keys, the URLs of ledger and blobs, to read
+    console    what `client` has; a volume of its own for the accounts
     owner      the URLs of the databases' owner, who alone changes tables
     postgres   the passwords, for the first start of the database; in a volume beside it, roles.sh
 
@@ -59,6 +60,7 @@ def main() -> int:
     for service in ("graph", "client", "auditor"):
         _hand_over(VOLUMES / service, USER)
     _hand_over(VOLUMES / "temporal", TEMPORAL_USER)
+    _hand_over(VOLUMES / "console", USER)
     print("provision: keys and passwords are in place")
     return 0
 
