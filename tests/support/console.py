@@ -45,9 +45,19 @@ TOOLS = {
         'Path("notes.txt").write_text(text)\nreturn "saved"',
         options='action="write", workspace="write", preview="workspace_diff"',
     ),
+    "pay": Tool('return f"paid {text}"', options='action="pay"'),
     "note": Tool('return f"noted {text}"', options='action="read"'),
 }
-RULES = [allow("note"), ask("send"), ask("save"), ASKS, SETTLES, LOOKS, ACTS]
+RULES = [allow("note"), ask("send"), ask("save"), ask("pay", "staged"), ASKS, SETTLES, LOOKS, ACTS]
+
+STAGED = """
+  - name: staged
+    stages:
+      - {name: team, approvers: [user:carol, user:dave], quorum: 1, expires_after: 1h}
+      - {name: board, approvers: [user:dave, user:erin], quorum: 1, expires_after: 1h}
+    stand_ins: [user:erin]
+    emergency: {approvers: [user:erin], reviewers: [user:carol, user:dave], review_within: 1h}
+"""
 
 
 def console_project(root: Path, agents: dict[str, Any], **options: Any) -> Path:
@@ -55,6 +65,9 @@ def console_project(root: Path, agents: dict[str, Any], **options: Any) -> Path:
     made = project(root, TOOLS, agents, RULES, **options)
     tool = made / "tools" / "send.py"
     tool.write_text(f"from typing import Literal\n{tool.read_text()}")
+    for name, more in (("routes", STAGED), ("people", "  - {name: erin, tenants: default}\n")):
+        file = made / "permissions" / f"{name}.yaml"
+        file.write_text(file.read_text().rstrip() + "\n" + more.lstrip("\n"))
     return made
 
 

@@ -20,12 +20,12 @@ from interlock.console.outcome import edited, outcome
 from interlock.console.pages import can, fragment, page
 from interlock.console.precedents import precedents
 from interlock.console.spent import cost
-from interlock.console.standing import PAST, Standing, closed, standing
+from interlock.console.standing import ASKED, OFFERED, PAST, Standing, closed, standing
 from interlock.digest import digest_of
 from interlock.errors import Erased, IntegrityError
 from interlock.events import ApprovalRequested, Event
 from interlock.run.erasure import content_of
-from interlock.run.inbox import looked_into
+from interlock.run.inbox import Looked, looked_into
 from interlock.run.timeline import Timeline
 
 router = APIRouter(prefix="/approvals", include_in_schema=False)
@@ -93,6 +93,10 @@ def card_page(
         row=row,
         card=looked.card,
         stands=stands(held, who, row, now),
+        asked=ASKED[looked.card.kind],
+        offered=OFFERED[looked.card.kind],
+        glass=breaks_glass(looked, row, who),
+        withdraws=row.state == "pending" and who.person == row.requester and can(held, who, "runs", "control"),
         answers=answers(looked.card),
         form=tried.form or fields(looked.tool.schema_.parameters, looked.card.exact_arguments),
         cost=cost(looked.events),
@@ -116,6 +120,12 @@ def stands(held: Services, who: Caller, row: ApprovalRow, now: datetime) -> Stan
     return found
 
 
+def breaks_glass(looked: Looked, row: ApprovalRow, who: Caller) -> bool:
+    """Whether this person may let the call run at once, alone, to be reviewed afterwards."""
+    decided = {vote.approver for vote in row.votes}
+    return row.state == "pending" and who.person in set(looked.card.emergency) - {row.requester} - decided
+
+
 def _state(held: Services, row: ApprovalRow, events: list[Event]) -> dict[str, Any]:
     """What became of the request, and what says whether that has changed."""
     blobs = content_of(held.ledger, held.blobs, row.run)
@@ -123,7 +133,7 @@ def _state(held: Services, row: ApprovalRow, events: list[Event]) -> dict[str, A
     instead = edited(events, row.call_id, blobs)
     over = row.state != "pending" and (row.kind == "question" or bool(happened and happened.status))
     facts = [
-        row.state,
+        [row.state, row.stage, *row.approvers],
         [[vote.approver, vote.verdict] for vote in row.votes],
         happened.status if happened else "",
         [instead.call_id, instead.verdict, instead.request_id, instead.outcome.status] if instead else [],

@@ -6,6 +6,7 @@ import asyncio
 import json
 from datetime import UTC, datetime
 from typing import Annotated, Any, cast, get_args
+from weakref import WeakValueDictionary
 
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
@@ -30,6 +31,8 @@ router = APIRouter(prefix="/approvals", include_in_schema=False)
 Decider = Annotated[Caller, Depends(may("approvals", "decide"))]
 Held = Annotated[Services, Depends(services)]
 Text = Annotated[str, Form()]
+_turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+"""Decisions on one request go to its workflow one after the other: Temporal takes ten at a time."""
 
 
 @router.post("/{request_id}/decide")
@@ -42,17 +45,18 @@ async def decide(
     digest: Text,
     message: Text = "",
     arguments: Text = "",
+    emergency: Annotated[bool, Form()] = False,
 ) -> Response:
     """Take a decision, and show the card with what came of it."""
     row = await asyncio.to_thread(request_of, held, who, request_id)
     try:
-        await take(held, who, row, verdict, digest, message=message, arguments=arguments)
+        await take(held, who, row, verdict, digest, message=message, arguments=arguments, emergency=emergency)
     except IntegrityError:
         return await asyncio.to_thread(card_page, request, held, who, row)
     except (Conflict, InvalidInput, Refused) as error:
         status = 409 if isinstance(error, Conflict) else 422 if isinstance(error, InvalidInput) else 403
         row = await asyncio.to_thread(request_of, held, who, request_id)
-        tried = Tried(status, str(error), message=message, opened=verdict)
+        tried = Tried(status, str(error), message=message, opened="emergency" if emergency else verdict)
         return await asyncio.to_thread(lambda: card_page(request, held, who, row, tried=tried))
     return RedirectResponse(f"/approvals/{request_id}?took={verdict}", status_code=303)
 
@@ -73,6 +77,7 @@ async def take(
     *,
     message: str = "",
     arguments: str = "",
+    emergency: bool = False,
 ) -> None:
     """Send a decision on exactly the call that was shown.
 
@@ -88,16 +93,20 @@ async def take(
         raise Conflict(f"Your decision does not count: {closed(row)}")
     looked = await asyncio.to_thread(_looked, held, row)
     _same(looked.card, digest)
-    if verdict in ("reject", "respond") and not message.strip():
-        raise InvalidInput("message: say why; the agent reads it")
+    if (emergency or verdict in ("reject", "respond")) and not message.strip():
+        who_reads = "whoever reviews it reads it" if emergency else "the agent reads it"
+        raise InvalidInput(f"message: say why; {who_reads}")
     edited = _arguments(looked, arguments) if verdict == "edit" else None
-    await held.runs_in(who.tenant).decide(
-        row,
-        cast(ApprovalVerdict, verdict),
-        approver=who.person,
-        message=message.replace("\r\n", "\n"),
-        edited=edited,
-    )
+    async with _turns.setdefault(row.request_id, asyncio.Lock()):
+        await held.runs_in(who.tenant).decide(
+            row,
+            cast(ApprovalVerdict, verdict),
+            approver=who.person,
+            message=message.replace("\r\n", "\n"),
+            edited=edited,
+            seat="" if emergency else _seat(looked, row, who),
+            emergency=emergency,
+        )
 
 
 def _edited(
@@ -131,6 +140,12 @@ def _edited(
         rows=_compared(looked.card.exact_arguments, came.arguments),
         arguments=json.dumps(came.arguments),
     )
+
+
+def _seat(looked: Looked, row: ApprovalRow, who: Caller) -> str:
+    """The approver who handed this decision on to the one who decides; empty where that is nobody."""
+    pending = looked.proof.votes.pending[row.request_id]
+    return next((seat for seat, holder in pending.moved.items() if holder == who.person and seat != holder), "")
 
 
 def _looked(held: Services, row: ApprovalRow) -> Looked:

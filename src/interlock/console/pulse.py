@@ -16,9 +16,9 @@ EVERY_S: Final = 1.0
 
 def version(rows: Sequence[ApprovalRow]) -> str:
     """Changes whenever the waiting requests, or the votes on one, do."""
-    return digest_of([[row.request_id, row.call_digest, len(row.votes)] for row in rows]).removeprefix("sha256:")[
-        :16
-    ]
+    return digest_of(
+        [[row.request_id, row.call_digest, row.stage, *row.approvers, len(row.votes)] for row in rows]
+    ).removeprefix("sha256:")[:16]
 
 
 class Pulse:

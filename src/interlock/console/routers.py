@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from interlock.console import agents, audit, card, deciding, health, inbox, policy, run_page, runs, together, tools
+from interlock.console import (
+    agents,
+    amending,
+    audit,
+    card,
+    deciding,
+    health,
+    inbox,
+    policy,
+    run_page,
+    runs,
+    together,
+    tools,
+)
 
 
 def routers() -> list[APIRouter]:
     """One router for each part."""
-    parts = (inbox, card, deciding, together, runs, run_page, agents, tools, policy, audit, health)
+    parts = (inbox, card, deciding, amending, together, runs, run_page, agents, tools, policy, audit, health)
     return [part.router for part in parts]

@@ -5,11 +5,32 @@ themselves: what is said here only spares a person a refusal.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from interlock.audit import ApprovalRow
+from interlock.types.approval import RequestKind
 
-PAST = {"approve": "approved", "edit": "edited", "reject": "rejected", "respond": "answered"}
+PAST: Final = {
+    "approve": "approved",
+    "edit": "edited",
+    "reject": "rejected",
+    "respond": "answered",
+    "withdraw": "withdrew",
+    "hand-on": "handed on",
+}
+OFFERED: Final[dict[RequestKind, tuple[str, ...]]] = {
+    "call": ("Approve", "Edit", "Reject"),
+    "question": ("Respond", "Reject"),
+    "unknown": ("Run it again", "It was done", "It failed"),
+    "review": ("Justified", "Not justified"),
+}
+"""What may be decided on each kind of request, as its buttons say it."""
+ASKED: Final[dict[RequestKind, str]] = {
+    "call": "may this call run?",
+    "question": "a question",
+    "unknown": "outcome unknown",
+    "review": "let run in an emergency: was that justified?",
+}
 
 
 class Standing(NamedTuple):
@@ -32,9 +53,10 @@ def standing(row: ApprovalRow, person: str, now: datetime) -> Standing:
         return Standing(False, f"You asked for this run, so you cannot decide on it. It waits for {others}.")
     own = next((vote for vote in row.votes if vote.approver == person), None)
     if own is not None:
-        return Standing(False, f"You {PAST[own.verdict]} it already; {row.quorum} must approve.")
+        return Standing(False, f"You {PAST[own.verdict]} it already. It waits for {others}.")
     if person not in row.approvers:
-        return Standing(False, f"You are no approver of route {row.route}. It waits for {others}.")
+        stage = f", stage {row.stage}" if row.stage else ""
+        return Standing(False, f"You are no approver of route {row.route}{stage}. It waits for {others}.")
     return Standing(True, "")
 
 
@@ -45,4 +67,5 @@ def closed(row: ApprovalRow) -> str:
     if row.state == "withdrawn" or row.decided_at is None or not row.votes:
         return f"The request is {row.state}: nobody needs to decide any more."
     last = row.votes[-1]
-    return f"{last.approver} {PAST[last.verdict]} it at {row.decided_at:%Y-%m-%d %H:%M:%S} UTC."
+    glass = " in an emergency" if last.emergency else ""
+    return f"{last.approver} {PAST[last.verdict]} it{glass} at {row.decided_at:%Y-%m-%d %H:%M:%S} UTC."

@@ -49,7 +49,7 @@ class Inbox:
 
 def shape(row: ApprovalRow) -> Shape:
     """What calls have in common that may be decided together: all but their arguments and files."""
-    return (row.kind, row.tool, row.agent, row.rule, row.route, *row.approvers)
+    return (row.kind, row.tool, row.agent, row.rule, row.route, row.stage, *row.approvers)
 
 
 def inbox(

@@ -1,0 +1,92 @@
+"""Routes of several stages decided in turn, handed on, withdrawn, and the glass broken and reviewed."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import expect
+from support.console import Console
+from support.runtime import eventually
+
+from interlock.audit import ApprovalRow
+
+pytestmark = pytest.mark.temporal
+
+
+async def waiting(console: Console) -> ApprovalRow:
+    return await console.runtime.approval(await console.runtime.start("payer", "Pay", requester="user:alice"))
+
+
+async def test_stages_decide_one_after_the_other(console: Console) -> None:
+    row = await waiting(console)
+    carol, erin = await console.as_("carol"), await console.as_("erin")
+    await erin.open(f"/approvals/{row.request_id}")
+    await expect(erin.page.locator("#why-not")).to_contain_text("no approver of route staged, stage team")
+    await carol.open(f"/approvals/{row.request_id}")
+    await expect(carol.page.locator(".stage").first).to_contain_text("team decides")
+    await carol.shot("card-stages")
+    await carol.page.keyboard.press("a")
+    await carol.page.keyboard.press("Enter")
+    await expect(carol.page.locator("#why-not")).to_contain_text("You approved it already")
+    await eventually(lambda: console.runtime.ledger.approval(row.request_id).stage == "board")
+    await erin.open(f"/approvals/{row.request_id}")
+    await expect(erin.page.locator(".stage").first).to_contain_text("team passed")
+    await expect(erin.page.locator("#state")).to_contain_text("user:carol approve, stage team")
+    await erin.page.keyboard.press("a")
+    await erin.page.keyboard.press("Enter")
+    await expect(erin.page.locator("#state")).to_contain_text("paid five")
+    assert carol.complaints == erin.complaints == []
+    await carol.close()
+    await erin.close()
+
+
+async def test_a_decision_is_handed_on_to_whom_the_route_names(console: Console) -> None:
+    row = await waiting(console)
+    carol, erin = await console.as_("carol"), await console.as_("erin")
+    await carol.open(f"/approvals/{row.request_id}")
+    await carol.page.locator("summary", has_text="Hand your decision on").click()
+    await carol.page.locator("#to-reason").fill("she knows the customer")
+    await carol.page.get_by_role("button", name="Hand it on").click()
+    await eventually(lambda: "user:erin" in console.runtime.ledger.approval(row.request_id).approvers)
+    await carol.open(f"/approvals/{row.request_id}")
+    await expect(carol.page.locator("#why-not")).to_contain_text("user:erin")
+    await erin.open(f"/approvals/{row.request_id}")
+    await erin.page.keyboard.press("r")
+    await erin.page.get_by_role("textbox", name="Why").fill("no such customer")
+    await erin.page.get_by_role("button", name="Reject this call").click()
+    await expect(erin.page.locator("#state")).to_contain_text("user:erin rejected it")
+    await carol.close()
+    await erin.close()
+
+
+async def test_who_asked_for_the_run_withdraws_its_request(console: Console) -> None:
+    row = await waiting(console)
+    alice = await console.as_("alice")
+    await alice.open(f"/approvals/{row.request_id}")
+    await alice.page.locator("summary", has_text="Withdraw").click()
+    await alice.page.locator("#withdraw-reason").fill("the customer cancelled")
+    await alice.page.get_by_role("button", name="Withdraw it").click()
+    await expect(alice.page.locator("#state")).to_contain_text("withdrawn")
+    await alice.close()
+
+
+async def test_broken_glass_runs_the_call_at_once_and_is_reviewed(console: Console) -> None:
+    row = await waiting(console)
+    erin, carol = await console.as_("erin"), await console.as_("carol")
+    await erin.open(f"/approvals/{row.request_id}")
+    await erin.page.locator("summary", has_text="Break the glass").click()
+    await erin.shot("card-glass")
+    await erin.page.locator("#emergency-reason").fill("the bank closes in a minute")
+    await erin.page.get_by_role("button", name="Break the glass").click()
+    await expect(erin.page.locator("#state")).to_contain_text("user:erin approved it in an emergency")
+    await expect(erin.page.locator("#state")).to_contain_text("paid five")
+    await carol.open("/")
+    await carol.page.get_by_role("link", name="it ran in an emergency and is to be reviewed").click()
+    await expect(carol.page.locator("#state")).to_contain_text("paid five")
+    await carol.shot("card-review")
+    await carol.page.locator("summary", has_text="It was justified").click()
+    await carol.page.get_by_label("What you found").fill("it could not wait")
+    await carol.page.get_by_role("button", name="It was justified").click()
+    await expect(carol.page.locator("#state")).to_contain_text("user:carol answered it")
+    assert carol.complaints == erin.complaints == []
+    await carol.close()
+    await erin.close()
