@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import ssl
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,6 @@ def hook(url: str, **fields: Any) -> Webhook:
 
 
 async def test_receiver_can_verify_what_it_got(sender: WebhookSender, receiver: Receiver) -> None:
-    from datetime import UTC, datetime
-
     await sender.send(hook(receiver.url), message(), now=datetime.now(UTC))
     headers, body = receiver.taken[0]
     read = Signature(SECRET).verify(body, headers)
@@ -58,6 +57,15 @@ async def test_receiver_can_verify_what_it_got(sender: WebhookSender, receiver: 
     }
     with pytest.raises(WebhookVerificationError):
         Signature(SECRET).verify(body.replace(b"fix-1", b"fix-2"), headers)
+
+
+async def test_secret_is_replaced_without_a_gap(tmp_path: Path, sender: WebhookSender, receiver: Receiver) -> None:
+    other = "whsec_" + "QUJD" * 10
+    secret_file(tmp_path, "secret", f"{SECRET}\n{other}")
+    await sender.send(hook(receiver.url), message(), now=datetime.now(UTC))
+    headers, body = receiver.taken[0]
+    for secret in (SECRET, other):
+        Signature(secret).verify(body, headers)
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 from contextlib import closing
 from datetime import UTC, datetime
@@ -143,6 +144,8 @@ def serve(as_json: AsJson = False) -> None:
 async def _serve(own: Settings, channels: Channels, ready: Any) -> None:
     from interlock.run.notifying import notify
 
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("interlock").setLevel(logging.INFO)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

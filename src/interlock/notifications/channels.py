@@ -92,6 +92,9 @@ class Email(Closed):
     events: Events = SUBSCRIBED
     details: bool = False
     """As for a webhook."""
+    hourly: int = Field(default=60, ge=1, le=10_000)
+    """Most emails to one person within an hour; what is more waits. Who gets a thousand reads none of them, and an
+    agent could want that."""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

@@ -125,7 +125,22 @@ class Outbox:
         self._end(told, {"problem": problem, "next_at": _text(again)})
         return "pending"
 
-    def _end(self, told: Told, values: dict[str, str]) -> None:
+    def postpone(self, told: Told, until: datetime) -> None:
+        """A claimed row was not tried: it waits, and this was no attempt."""
+        self._end(told, {"attempts": told.attempts - 1, "next_at": _text(until)})
+
+    def sent_since(self, channel: str, person: str, since: datetime) -> int:
+        """How many were delivered to a person on a channel."""
+        query = select(func.count()).where(
+            notifications.c.channel == channel,
+            notifications.c.person == person,
+            notifications.c.state == "sent",
+            notifications.c.ended_at >= _text(since),
+        )
+        with self.store.read() as connection:
+            return connection.execute(query).scalar_one()
+
+    def _end(self, told: Told, values: dict[str, Any]) -> None:
         event_id, channel, person = told.key
         row = {"event_id": event_id, "channel": channel, "person": person}
         # Whoever stalled until another one took the row over has nothing to say about it.

@@ -35,13 +35,17 @@ def read_secret(root: Path, name: str) -> str:
     return text
 
 
-def read_signing_secret(root: Path, name: str) -> bytes:
-    """The key of a Standard Webhook: `whsec_` and 24 to 64 bytes in base64.
+def read_signing_secrets(root: Path, name: str) -> list[bytes]:
+    """The keys of a Standard Webhook, each a line: `whsec_` and 24 to 64 bytes in base64. Two while one is
+    replaced: a message is signed by each.
 
     Raises:
         Unreachable: the file cannot be read. InvalidInput: it holds no such key, or others may read it.
     """
-    text = read_secret(root, name)
+    return [_signing_key(line, name) for line in read_secret(root, name).split()]
+
+
+def _signing_key(text: str, name: str) -> bytes:
     try:
         key = base64.b64decode(text.removeprefix("whsec_"), validate=True)
     except binascii.Error:

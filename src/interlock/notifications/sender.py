@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from interlock.errors import InterlockError
 from interlock.notifications.carrier import Carrier
+from interlock.notifications.channels import EMAIL
 from interlock.notifications.delivery import DeliveryFailed
 from interlock.notifications.outbox import Outbox, Told
 from interlock.notifications.targets import names
@@ -17,6 +18,8 @@ from interlock.notifications.targets import names
 AT_ONCE: Final = 8
 """Most deliveries of one channel at a time."""
 IDLE_S: Final = 0.5
+REST: Final = timedelta(minutes=5)
+"""How long one waits that would be too many for its person."""
 _log = logging.getLogger(__name__)
 
 
@@ -50,10 +53,20 @@ class Sender:
         await asyncio.gather(*(self._deliver(told) for told in due))
         return len(due)
 
+    def _too_many(self, told: Told) -> bool:
+        email = self.carrier.channels.email
+        if told.channel != EMAIL or email is None:
+            return False
+        since = datetime.now(UTC) - timedelta(hours=1)
+        return self.outbox.sent_since(EMAIL, told.person, since) >= email.hourly
+
     async def _deliver(self, told: Told) -> None:
         try:
             if told.notification.stale(datetime.now(UTC)):
                 raise DeliveryFailed("its deadline passed before it could be delivered", final=True)
+            if await asyncio.to_thread(self._too_many, told):
+                await asyncio.to_thread(self.outbox.postpone, told, datetime.now(UTC) + REST)
+                return
             await self.carrier.send(told.channel, told.person, told.notification)
         except DeliveryFailed as failure:
             state = await asyncio.to_thread(self.outbox.failed, told, failure, datetime.now(UTC))

@@ -28,6 +28,7 @@ notifications: Final = Table(
     Column("ended_at", Text, nullable=False),
     Column("problem", Text, nullable=False),
     Index("notifications_by_state", "state", "next_at"),
+    Index("notifications_by_person", "channel", "person", "state", "ended_at"),
 )
 
 run_cursors: Final = Table(

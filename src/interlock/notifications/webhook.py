@@ -23,7 +23,7 @@ from interlock.notifications.bodies import body
 from interlock.notifications.channels import Webhook, check_url
 from interlock.notifications.delivery import TIMEOUT_S, DeliveryFailed
 from interlock.notifications.notification import Message
-from interlock.notifications.secret_files import read_secret, read_signing_secret
+from interlock.notifications.secret_files import read_secret, read_signing_secrets
 
 _MOST: Final = 64 * 1024
 """Bytes of an answer that are read; what more there is does not matter."""
@@ -81,11 +81,11 @@ class WebhookSender:
     def _signed(self, hook: Webhook, event_id: str, content: bytes, now: datetime) -> _Headers:
         if not hook.secret_file:
             return {}
-        key = read_signing_secret(self.root, hook.secret_file)
+        keys = read_signing_secrets(self.root, hook.secret_file)
         # The time of this attempt: receivers refuse what was signed long ago.
-        signature = Signature(key).sign(msg_id=event_id, timestamp=now, data=content.decode("ascii"))
+        signed = [Signature(key).sign(msg_id=event_id, timestamp=now, data=content.decode("ascii")) for key in keys]
         stamp = str(int(now.timestamp()))
-        return {"webhook-id": event_id, "webhook-timestamp": stamp, "webhook-signature": signature}
+        return {"webhook-id": event_id, "webhook-timestamp": stamp, "webhook-signature": " ".join(signed)}
 
     async def _posted(self, hook: Webhook, url: str, content: bytes, headers: _Headers) -> tuple[int, float]:
         parts = urlsplit(url)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import quote
 
-from tenacity import AsyncRetrying, before_sleep_log, retry_if_exception_type, wait_exponential
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential
 
 from interlock.audit import Ledger, open_blobs
 from interlock.errors import InterlockError, InvalidInput, Unreachable
@@ -162,11 +162,19 @@ def _say_end(task: asyncio.Task[None]) -> None:
 
 @asynccontextmanager
 async def _opened(settings: Settings, channels: Channels) -> AsyncIterator[tuple[Notifier, Sender]]:
+    said: set[str] = set()
+
+    def say(state: RetryCallState) -> None:
+        why = str(state.outcome.exception()) if state.outcome else ""
+        if why not in said:
+            _log.warning("notifications wait: %s", why)
+        said.add(why)
+
     with ExitStack() as stack:
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(Unreachable),
             wait=wait_exponential(multiplier=0.5, max=5),
-            before_sleep=before_sleep_log(_log, logging.INFO),
+            before_sleep=say,
         ):
             with attempt:
                 opened = stack.enter_context(opened_sender(settings, channels))

@@ -22,6 +22,7 @@ def upgrade() -> None:
         ),
     )
     op.create_index("notifications_by_state", "notifications", ["state", "next_at"])
+    op.create_index("notifications_by_person", "notifications", ["channel", "person", "state", "ended_at"])
     op.create_table(
         "notification_runs",
         sa.Column("run", sa.Text, primary_key=True),
