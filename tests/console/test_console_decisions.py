@@ -131,6 +131,7 @@ async def test_an_edited_call_is_compared_and_decided_anew(console: Console) -> 
     await carol.page.get_by_role("button", name="Send the edited call").click()
     again = carol.page.get_by_role("link", name="It waits as")
     await again.click()
+    await carol.page.wait_for_load_state()  # so that its keys are read
     await expect(carol.page.get_by_role("heading", level=1)).to_have_text("Send good morning to bob@example.org")
     await carol.page.keyboard.press("a")
     await carol.page.keyboard.press("Enter")

@@ -54,6 +54,9 @@ async def test_what_an_eye_would_miss_is_spelled_out_and_marked(console: Console
     assert {"⟨U+001B⟩", "⟨U+202E⟩", "⟨U+202C⟩", "⟨U+200B⟩", "⟨U+27E8⟩"} <= told
     await expect(carol.page.get_by_role("note").filter(has_text="hidden or control characters")).to_be_visible()
     await expect(carol.page.get_by_role("note").filter(has_text="mix alphabets")).to_contain_text("ypal.example")
+    await expect(carol.page.get_by_role("group", name="Argument to, whole").locator(".alike")).to_have_text(
+        ["р", "\u0430"]
+    )
     await carol.close()
 
 

@@ -65,7 +65,10 @@ def console_project(root: Path, agents: dict[str, Any], **options: Any) -> Path:
     made = project(root, TOOLS, agents, RULES, **options)
     tool = made / "tools" / "send.py"
     tool.write_text(f"from typing import Literal\n{tool.read_text()}")
-    for name, more in (("routes", STAGED), ("people", "  - {name: erin, tenants: default}\n")):
+    for name, more in (
+        ("routes", STAGED),
+        ("people", "  - {name: erin, tenants: default}\n  - {name: eve, tenants: other}\n"),
+    ):
         file = made / "permissions" / f"{name}.yaml"
         file.write_text(file.read_text().rstrip() + "\n" + more.lstrip("\n"))
     return made
