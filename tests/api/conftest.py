@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,15 +11,19 @@ from support.api import Api, people_rules, serving
 from support.runtime import running, settings_for
 from support.scenario import ASKS, SETTLES, Tool, allow, ask, call, playbook, project
 
+from interlock.signing import Signer, create_keys, load_signer
+
 TOOLS = {
     "note": Tool("return f'noted {text}'", 'action="read", idempotent=True'),
     "send": Tool("return f'sent {text}'", 'action="publish"'),
+    "pay": Tool("return f'paid {text}'", 'action="pay"'),
     "sign": Tool("return f'signed {text}'", 'action="publish"'),
 }
-RULES = [allow("note"), ask("send"), ask("sign", "pairs"), ASKS, SETTLES, *people_rules()]
+RULES = [allow("note"), ask("send"), ask("sign", "pairs"), ask("pay", "covered"), ASKS, SETTLES, *people_rules()]
 AGENTS: dict[str, Any] = {
     "noter": playbook(call("note", text="a")),
     "sender": playbook(call("send", text="hello")),
+    "payer": playbook(call("pay", text="hello")),
     "signer": playbook(call("sign", text="hello")),
     "quick": [{"say": "done"}],
 }
@@ -39,6 +44,15 @@ class Asks(Workflow):
 @pytest.fixture(scope="session")
 async def api(temporal_address: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Api]:
     root = project(tmp_path_factory.mktemp("api") / "project", TOOLS, AGENTS, RULES)
+    with (root / "permissions" / "routes.yaml").open("a") as file:
+        file.write("  - {name: covered, approvers: [user:carol], stand_ins: [user:dave], expires_after: 1h}\n")
     (root / "workflows" / "asks.py").write_text(ASKING)
     async with running(settings_for(root, temporal_address, name="api")) as runtime, serving(runtime) as found:
         yield found
+
+
+@pytest.fixture
+def thief(tmp_path: Path) -> Signer:
+    """A key of somebody else's, for the role of the API."""
+    create_keys(tmp_path / "own")
+    return load_signer(tmp_path / "own", "api")

@@ -168,7 +168,14 @@ async def test_without_a_sign_in_nothing_is_told(api: Api, theirs: dict[str, Any
     for method, route in routes(api.app):
         if (method, route.path) in PUBLIC or not route.path.startswith(PROGRAMS):
             continue
-        values = {**theirs, "name": "x", "token": "x", "sign_in": "x", "digest": "sha256:" + "0" * 64}
+        values = {
+            **theirs,
+            "name": "x",
+            "token": "x",
+            "sign_in": "x",
+            "deputy": "x",
+            "digest": "sha256:" + "0" * 64,
+        }
         answer = await api.client().request(method, route.path.format(**values))
         assert answer.status_code == 401, f"{method} {route.path}"
         assert answer.headers["content-type"] == "application/problem+json"
@@ -182,7 +189,14 @@ async def test_a_scope_is_a_limit(api: Api, theirs: dict[str, Any]) -> None:
         permissions = asked(route)
         if not permissions or permissions == {"runs:read"}:
             continue
-        values = {**theirs, "name": "x", "token": "x", "sign_in": "x", "digest": "sha256:" + "0" * 64}
+        values = {
+            **theirs,
+            "name": "x",
+            "token": "x",
+            "sign_in": "x",
+            "deputy": "x",
+            "digest": "sha256:" + "0" * 64,
+        }
         body = BODIES.get((method, route.path), {})
         answer = await client.request(method, route.path.format(**values), json=body)
         assert answer.status_code in (403, 422), f"{method} {route.path}: {answer.status_code}"

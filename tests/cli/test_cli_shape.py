@@ -26,7 +26,7 @@ EXPECTED = {
     "keys create", "keys rotate",
     "codec serve", "codec token",
     "serve", "accounts link", "accounts sign-out", "accounts token new", "accounts token list",
-    "accounts token revoke",
+    "accounts token revoke", "accounts deputy name", "accounts deputy list", "accounts deputy revoke",
     "mcp", "approval stats",
     "notifications list", "notifications retry", "notifications test", "notifications serve",
 }  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Final
 
 from interlock.accounts.answers import Answers
 from interlock.accounts.attempts import Attempts
+from interlock.accounts.deputies import Deputies
 from interlock.accounts.links import Links
 from interlock.accounts.sessions import Sessions
 from interlock.accounts.tokens import Tokens
@@ -15,7 +16,7 @@ from interlock.database import Store, migrate
 from interlock.settings import Settings
 
 FOLDER: Final = Path(__file__).parent / "migrations"
-LAST: Final = "accounts_0001"
+LAST: Final = "accounts_0002"
 """The newest migration: known without loading Alembic, so that opening stays quick."""
 
 
@@ -28,6 +29,7 @@ class Accounts:
         tokens: of programs.
         attempts: to sign in.
         answers: given to requests with an Idempotency-Key.
+        deputies: who decides for whom.
     """
 
     def __init__(self, url: str, *, idle: timedelta, life: timedelta) -> None:
@@ -44,6 +46,7 @@ class Accounts:
         self.tokens = Tokens(self.store)
         self.attempts = Attempts(self.store)
         self.answers = Answers(self.store)
+        self.deputies = Deputies(self.store)
 
     @classmethod
     def of(cls, settings: Settings) -> Accounts:

@@ -78,3 +78,13 @@ passkeys: Final = Table(
     Column("used_at", Text),
     Index("passkeys_of_people", "person", "tenant"),
 )
+
+deputies: Final = Table(
+    "deputies",
+    accounts,
+    Column("deputy", Text, primary_key=True),
+    *_text("person", "tenant", "stand_in", "begins_at", "ends_at", "reason", "statement"),
+    Column("revoked_at", Text),
+    Index("deputies_of_stand_ins", "stand_in", "tenant"),
+    Index("deputies_of_people", "person", "tenant"),
+)

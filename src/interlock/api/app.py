@@ -19,12 +19,24 @@ from interlock.api.cookies import Cookies
 from interlock.api.hardening import OwnPages, SecurityHeaders, policy
 from interlock.api.oidc import IdentityProvider
 from interlock.api.page import Frame, bare
-from interlock.api.routes import agents, approvals, audit, health, me, openapi, policies, runs, sign_in, tools
+from interlock.api.routes import (
+    agents,
+    approvals,
+    audit,
+    deputies,
+    health,
+    me,
+    openapi,
+    policies,
+    runs,
+    sign_in,
+    tools,
+)
 from interlock.api.services import Services, open_services
 from interlock.settings import Settings
 
 Opened = Callable[[Settings], AbstractAsyncContextManager[Services]]
-_PARTS: Final = (sign_in, openapi, health, me, runs, approvals, policies, audit, agents, tools)
+_PARTS: Final = (sign_in, openapi, health, me, deputies, runs, approvals, policies, audit, agents, tools)
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]", "::1")
 
 

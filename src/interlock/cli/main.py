@@ -14,6 +14,7 @@ from typer.models import CommandInfo
 
 import interlock
 from interlock.cli import (
+    account_deputies,
     account_tokens,
     accounts,
     agent,
@@ -136,6 +137,7 @@ app.add_typer(codec.app, name="codec")
 app.add_typer(notifications.app, name="notifications")
 app.add_typer(accounts.app, name="accounts")
 accounts.app.add_typer(account_tokens.app, name="token")
+accounts.app.add_typer(account_deputies.app, name="deputy")
 
 
 def _keep_only(part: typer.Typer, words: list[str]) -> None:

@@ -24,6 +24,7 @@ from interlock.audit import ApprovalRow
 from interlock.audit.finding import cursor_of
 from interlock.errors import Conflict, Erased, IntegrityError
 from interlock.run.arguments import normalise
+from interlock.run.deputising import statement_for
 from interlock.run.inbox import Looked, looked_into
 from interlock.types.approval import ApprovalVerdict, RequestKind, RequestState
 
@@ -99,6 +100,7 @@ class CardShape(Shape):
     warnings: list[str]
     votes: list[VoteShape]
     decisions: list[str] = Field(description="What may be decided.")
+    seats: list[str] = Field(description="The approvers for whom you may decide while they are away.")
 
 
 class Decided(Shape):
@@ -155,8 +157,9 @@ async def get(request_id: str, response: Response, who: Reader, held: Held) -> C
     """The card of a request. Where the run's record does not hold, there is none."""
     row = await approval_row(held, who, request_id)
     card = (await asyncio.to_thread(_looked, held, row)).card
-    response.headers["etag"] = _tag(row)
-    return _card(card, row)
+    seats = await asyncio.to_thread(_seats, held, who, row)
+    response.headers["etag"] = _tag(row, seats)
+    return _card(card, row, seats)
 
 
 @router.post("/{request_id}/decisions", responses=errors(404, 409, 410, 412, 500))
@@ -177,18 +180,20 @@ async def decide(
             raise Conflict(
                 f"{request_id} is about another call than {body.call_digest}", next_step="read its card again"
             )
-        check_match(request, _tag(row))
+        check_match(request, _tag(row, await asyncio.to_thread(_seats, held, who, row)))
         decision = meant(body.decision, kind=row.kind, tool=row.tool)
         edited = decision.edited
         if edited is not None:
             edited = await asyncio.to_thread(_fitting, held, row, edited)
+        seat = "" if body.seat == who.person else body.seat
         taken = await held.runs_in(who.tenant).decide(
             row,
             decision.verdict,
             approver=who.person,
             message=decision.message,
             edited=edited,
-            seat="" if body.seat == who.person else body.seat,
+            seat=seat,
+            deputy=await asyncio.to_thread(_deputy, held, who, seat) if seat else "",
             emergency=body.emergency,
         )
     return Decided(
@@ -220,6 +225,15 @@ async def reassign(
     return Changed(request_id=request_id, state=taken.state)
 
 
+def _seats(held: Services, who: Caller, row: ApprovalRow) -> list[str]:
+    away = held.accounts.deputies.of_stand_in(who.person, who.tenant, now=datetime.now(UTC))
+    return sorted({one.person for one in away if one.person in row.approvers})
+
+
+def _deputy(held: Services, who: Caller, seat: str) -> str:
+    return statement_for(held.accounts, who.tenant, seat=seat, stand_in=who.person)
+
+
 async def _pending(held: Services, who: Caller, request_id: str) -> ApprovalRow:
     row = await approval_row(held, who, request_id)
     if row.state != "pending":
@@ -248,19 +262,20 @@ def _looked(held: Services, row: ApprovalRow) -> Looked:
         raise
 
 
-def _tag(row: ApprovalRow) -> str:
+def _tag(row: ApprovalRow, seats: list[str]) -> str:
     return tag_of(
-        row.request_id, row.call_digest, row.state, row.stage, row.approvers, row.expires_at, len(row.votes)
+        row.request_id, row.call_digest, row.state, row.stage, row.approvers, row.expires_at, len(row.votes), *seats
     )
 
 
-def _card(card: Card, row: ApprovalRow) -> CardShape:
+def _card(card: Card, row: ApprovalRow, seats: list[str]) -> CardShape:
     changes = [change.model_dump(mode="json") for change in card.changes] if card.changes is not None else None
     return CardShape(
         **card.model_dump(mode="json", include=set(CardShape.model_fields) - {"arguments", "changes"}),
         arguments=card.exact_arguments,
         changes=changes,
         state=row.state,
+        seats=seats,
         votes=[VoteShape.model_validate(vote) for vote in row.votes],
         decisions=sorted(ALLOWED[card.kind]) if row.state == "pending" else [],
     )
