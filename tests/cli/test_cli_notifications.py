@@ -80,6 +80,7 @@ def test_without_a_file_the_next_step_is_said(interlock, project: Path, command:
 
 def test_mistake_in_the_file_is_said_with_its_line(interlock, project: Path) -> None:
     (project / "notifications.yaml").write_text("email:\n  host: h\n  from: a@b.example\n  too: {}\n")
+    assert "email.too: no such key" in interlock("check").out
     told = interlock("notifications", "serve")
     assert told.code == 2
     assert "notifications.yaml:4: email.too: no such key (did you mean 'to'?)" in told.err
@@ -98,6 +99,9 @@ def test_dead_ones_are_listed_and_tried_again(interlock, project: Path) -> None:
         ("dead", "it answered 410"),
         ("pending", ""),
     ]
+    (project / "notifications.yaml").write_text("webhooks: []\n")
+    checks = {check["name"]: check for check in interlock("doctor", "--json").json["checks"]}
+    assert checks["notifications"]["observed"].startswith("1 could not be delivered")
     assert "it answered 410" in interlock("notifications", "list", "--state", "dead").out
     assert interlock("notifications", "list", "--state", "gone").code == 2
     assert interlock("notifications", "retry").out.startswith("1 will be tried again")

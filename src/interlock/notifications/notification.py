@@ -64,7 +64,7 @@ class Notification(Closed):
     def facts(self) -> dict[str, str]:
         """Names and ids for people to read, in order; what is empty is left out."""
         shown = {
-            "Tool": self.tool,
+            "Tool": "" if self.about == "question" else self.tool,
             "Agent": self.agent,
             "For": self.requester,
             "Run": self.run,

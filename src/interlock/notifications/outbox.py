@@ -62,14 +62,14 @@ class Outbox:
     """The tables in the accounts' database. Safe to call from threads; every method raises `LedgerUnavailable`
     when the database fails."""
 
-    def __init__(self, url: str) -> None:
-        """Open it, and bring its tables up to date.
+    def __init__(self, url: str, *, read_only: bool = False) -> None:
+        """Open it, and bring its tables up to date, unless `read_only`.
 
         Raises:
             InvalidInput: the URL does not fit.
             LedgerUnavailable: the database cannot be reached or written.
         """
-        self.store = Store("notifications", url)
+        self.store = Store("notifications", url, read_only=read_only)
         migrate(self.store, MIGRATIONS, LAST)
         self._owner = secrets.token_hex(8)
 
@@ -94,15 +94,13 @@ class Outbox:
         """Take rows of a channel that are due: no other sender gets them while the lease lasts."""
         due = (
             select(notifications)
-            .where(
-                notifications.c.state == "pending",
-                notifications.c.next_at <= _text(now),
-                notifications.c.channel == channel,
-            )
+            .where(*_due(channel, now))
             .order_by(notifications.c.next_at)
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
+        if not self._any_due(channel, now):
+            return []
         with self.store.write() as connection:
             rows = [row._asdict() for row in connection.execute(due)]
             for row in rows:
@@ -110,6 +108,12 @@ class Outbox:
                 taken = {name: row[name] for name in ("attempts", "next_at", "claimed_by")}
                 connection.execute(update(notifications).where(_is(row)).values(taken))
             return [_told(row) for row in rows]
+
+    def _any_due(self, channel: str, now: datetime) -> bool:
+        """Looked at often, and mostly in vain, so without a writer's lock."""
+        query = select(notifications.c.event_id).where(*_due(channel, now)).limit(1)
+        with self.store.read() as connection:
+            return connection.execute(query).first() is not None
 
     def sent(self, told: Told, now: datetime) -> None:
         """A claimed row was delivered."""
@@ -197,6 +201,11 @@ class Outbox:
                 f"no notification {event_id!r} is dead", next_step="interlock notifications list --state dead"
             )
         return count
+
+
+def _due(channel: str, now: datetime) -> tuple[Any, ...]:
+    pending = notifications.c.state == "pending"
+    return pending, notifications.c.next_at <= _text(now), notifications.c.channel == channel
 
 
 def _is(row: dict[str, Any]) -> Any:

@@ -79,7 +79,21 @@ def checked(settings: Settings) -> list[Problem]:
     )
     if bundle is not None:
         images_of(settings, bundle)
+    wrong += _channels(settings) if bundle is not None else []
     return wrong + check(settings.root, checks, cache=settings.state_folder / "cache")
+
+
+def _channels(settings: Settings) -> list[Problem]:
+    """What is wrong with the file that says who is notified, where there is one."""
+    if not (settings.root / settings.notifications).exists():
+        return []
+    from interlock.run.notifying import channels_of
+
+    try:
+        channels_of(settings)
+    except ProjectError as error:
+        return [_placed(line) for line in error.problems]
+    return []
 
 
 def _compiler(settings: Settings, found: dict[str, ToolSchema] | None = None) -> Any:

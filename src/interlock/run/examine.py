@@ -46,6 +46,8 @@ def examine(settings: Settings) -> Iterator[Check]:
     yield _fact("blobs", lambda: _blobs(settings), DEV)
     yield _fact("policy", lambda: _policy(settings), "interlock check")
     yield _fact("project", lambda: _project(settings), "interlock check")
+    if (settings.root / settings.notifications).exists():
+        yield _fact("notifications", lambda: _notifications(settings), "interlock notifications list --state dead")
     yield from asyncio.run(_temporal(settings))
 
 
@@ -132,6 +134,18 @@ def _project(settings: Settings) -> str:
     if problems:
         raise InterlockError(f"{len(problems)} problem(s), the first: {problems[0]}", next_step="interlock check")
     return "every name resolves, every tool compiles, every graph runs"
+
+
+def _notifications(settings: Settings) -> str:
+    from interlock.notifications import Outbox
+    from interlock.run.notifying import channels_of
+
+    channels_of(settings)
+    with closing(Outbox(settings.effective_accounts_url, read_only=True)) as outbox:
+        counts = outbox.counts()
+    if dead := counts.get("dead"):
+        raise InterlockError(f"{dead} could not be delivered, and will not be tried again")
+    return f"{counts.get('sent', 0)} sent, {counts.get('pending', 0)} to be sent"
 
 
 async def _temporal(settings: Settings) -> list[Check]:
