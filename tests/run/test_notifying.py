@@ -284,14 +284,26 @@ def test_other_tenants_runs_are_nobodys_business(ledger: Ledger, outbox: Outbox,
 def test_run_that_is_neither_open_nor_new_is_found_by_the_whole_look(
     ledger: Ledger, outbox: Outbox, notifier: Notifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("interlock.run.notifier.NEWEST", 0)
+    monkeypatch.setattr("interlock.run.notifier.NEWEST", 1)
+    Run("zebra", ledger).store()
     notifier.look()
-    Run("fix-1", ledger).ask()
+    Run("ant", ledger).ask()  # began as early as the other, and is behind it in the list
     notifier.look()
     assert told(outbox) == []
     monkeypatch.setattr("interlock.run.notifier.WHOLE_EVERY", 1)
     notifier.look()
     assert told(outbox) == ["approval.requested"]
+
+
+def test_burst_of_runs_is_found_at_once(
+    ledger: Ledger, outbox: Outbox, notifier: Notifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("interlock.run.notifier.NEWEST", 2)
+    notifier.look()
+    for number in range(7):
+        Run(f"fix-{number}", ledger).ask()
+    notifier.look()
+    assert told(outbox) == ["approval.requested"] * 7
 
 
 def test_altered_run_does_not_hold_up_the_others(

@@ -18,9 +18,10 @@ from interlock.errors import LedgerUnavailable
 from interlock.notifications import Channels, Cursors, Notification, Outbox, RunCursor, targets
 from interlock.run.announcing import announced, still_asked
 
-WHOLE_EVERY: Final = 60
+WHOLE_EVERY: Final = 600
 """Each so-manieth look compares every run; the others only those that are open, and the newest."""
 NEWEST: Final = 200
+"""Where more than these began since the last look, every run is compared at once."""
 _log = logging.getLogger(__name__)
 
 
@@ -47,9 +48,11 @@ class Notifier:
         now = datetime.now(UTC)
         if not self.cursors.begun():
             return self._begin(now)
-        whole = self._looks % WHOLE_EVERY == 0
+        newest = self.ledger.lengths(self.tenant, newest=NEWEST)
+        known = self.cursors.of([one.run for one in newest])
+        whole = self._looks % WHOLE_EVERY == 0 or (len(newest) == NEWEST and newest[-1].run not in known)
         self._looks += 1
-        found = self.ledger.lengths(self.tenant) if whole else self._likely()
+        found = self.ledger.lengths(self.tenant) if whole else self._likely(newest)
         known = self.cursors.of(None if whole else [one.run for one in found])
         changed = [one for one in found if one.events > known.get(one.run, 0)]
         for one in changed:
@@ -58,8 +61,7 @@ class Notifier:
             self.outbox.prune(now)
         return len(changed)
 
-    def _likely(self) -> list[RunLength]:
-        newest = self.ledger.lengths(self.tenant, newest=NEWEST)
+    def _likely(self, newest: list[RunLength]) -> list[RunLength]:
         seen = {one.run for one in newest}
         others = [run for run in self.cursors.open() if run not in seen]
         return newest + (self.ledger.lengths(self.tenant, others) if others else [])
