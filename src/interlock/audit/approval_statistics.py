@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, get_args
+from typing import Any, Final, NamedTuple, get_args
 
 import orjson
 from sqlalchemy import Connection, case, func, select
@@ -21,8 +21,7 @@ _PASSED: Final = ("approved", "consumed")
 _PAGE: Final = 5_000
 
 
-@dataclass(frozen=True, slots=True)
-class VoteFact:
+class VoteFact(NamedTuple):
     """One person's decision, and how long the request had waited for it."""
 
     rule: str
@@ -91,18 +90,16 @@ def votes(connection: Connection, tenant: str, since: datetime) -> Iterator[Vote
     query = select(approvals.c.request_id, approvals.c.rule, approvals.c.requested_at, approvals.c.votes).where(
         *_within(tenant, since), approvals.c.votes != "[]"
     )
-    for row in connection.execution_options(yield_per=_PAGE).execute(query):
-        yield from _read(row)
-
-
-def _read(row: Any) -> Iterator[VoteFact]:
-    try:
-        asked = datetime.fromisoformat(row.requested_at)
-        for vote in orjson.loads(row.votes):
-            waited = (datetime.fromisoformat(vote["at"]) - asked).total_seconds()
-            yield VoteFact(row.rule, str(vote["approver"]), str(vote["verdict"]), max(0.0, waited))
-    except (ValueError, TypeError, KeyError) as error:
-        raise IntegrityError(f"row {row.request_id!r} of table approvals was altered: {error}") from error
+    read, moment = orjson.loads, datetime.fromisoformat
+    for page in connection.execution_options(yield_per=_PAGE).execute(query).partitions():
+        for request, rule, requested_at, cast in page:
+            try:
+                asked = moment(requested_at)
+                for vote in read(cast):
+                    waited = (moment(vote["at"]) - asked).total_seconds()
+                    yield VoteFact(rule, str(vote["approver"]), str(vote["verdict"]), max(0.0, waited))
+            except (ValueError, TypeError, KeyError) as error:
+                raise IntegrityError(f"row {request!r} of table approvals was altered: {error}") from error
 
 
 def let_expire(connection: Connection, tenant: str, since: datetime) -> Iterator[tuple[str, str]]:
