@@ -38,7 +38,7 @@ class ApiClient:
             )
         if not token or not token.isascii() or not token.isprintable() or " " in token:
             raise InvalidInput(
-                "INTERLOCK_API_TOKEN holds no token", next_step="interlock accounts token new --as user:NAME"
+                "INTERLOCK_API_TOKEN holds no token", next_step="interlock accounts token new NAME --as user:NAME"
             )
         return cls(
             httpx2.AsyncClient(
