@@ -47,6 +47,8 @@ def paths(seen: Seen) -> dict[str, str]:
     return {
         "inbox": "/",
         "decided": "/inbox/decided",
+        "approving": "/inbox/approving",
+        "account": "/account",
         "card": f"/approvals/{seen.request}",
         "card-decided": f"/approvals/{seen.decided}",
         "together": f"/together/{seen.request}",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from playwright.async_api import expect
 from support.console import Console
@@ -89,4 +91,37 @@ async def test_broken_glass_runs_the_call_at_once_and_is_reviewed(console: Conso
     await expect(carol.page.locator("#state")).to_contain_text("user:carol answered it")
     assert carol.complaints == erin.complaints == []
     await carol.close()
+    await erin.close()
+
+
+async def test_a_deputy_decides_for_somebody_who_is_away(console: Console) -> None:
+    dave, erin = await console.as_("dave"), await console.as_("erin")
+    await dave.page.get_by_role("link", name="user:dave").click()
+    await dave.page.get_by_label("Deputy").select_option("user:erin")
+    await dave.page.get_by_label("Until, UTC").fill("2020-01-01T00:00")
+    await dave.page.get_by_role("button", name="Name the deputy").click()
+    await expect(dave.page.get_by_role("alert")).to_contain_text("ends: it must be behind the beginning")
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M")
+    await dave.page.get_by_label("Deputy").select_option("user:erin")
+    await dave.page.get_by_label("Until, UTC").fill(tomorrow)
+    await dave.page.get_by_label("Why").fill("<b>holidays</b>")
+    await dave.page.get_by_role("button", name="Name the deputy").click()
+    await expect(dave.page.locator("tbody tr")).to_contain_text("<b>holidays</b>")
+    row = await waiting(console)
+    await erin.open("/")
+    await expect(erin.page.locator(f"[id='{row.request_id}']")).to_contain_text("you decide for user:dave")
+    await erin.open(f"/approvals/{row.request_id}")
+    await expect(erin.page.locator("#decide")).to_contain_text("You decide for user:dave, who is away")
+    await erin.page.keyboard.press("r")
+    await erin.page.get_by_role("textbox", name="Why").fill("no such customer")
+    await erin.page.get_by_role("button", name="Reject this call").click()
+    await expect(erin.page.locator("#state")).to_contain_text("user:erin rejected it")
+    assert console.runtime.ledger.approval(row.request_id).votes[-1].seat == "user:dave"
+    await dave.page.get_by_role("button", name="End it").click()
+    await expect(dave.page.locator("tbody tr")).to_have_count(0)
+    later = await waiting(console)
+    await erin.open(f"/approvals/{later.request_id}")
+    await expect(erin.page.locator("#why-not")).to_contain_text("no approver")
+    assert dave.complaints == erin.complaints == []
+    await dave.close()
     await erin.close()

@@ -12,8 +12,10 @@ from fastapi.responses import Response
 from interlock.api.caller import Caller
 from interlock.api.permission import may
 from interlock.api.services import Services, services
+from interlock.approval.card import Card
 from interlock.audit import ApprovalRow
 from interlock.console.answers import answers
+from interlock.console.away import away
 from interlock.console.edit_form import Field, fields
 from interlock.console.looking import request_of
 from interlock.console.outcome import edited, outcome
@@ -92,7 +94,7 @@ def card_page(
         status=tried.status,
         row=row,
         card=looked.card,
-        stands=stands(held, who, row, now),
+        stands=stands(held, who, row, now, looked.card),
         asked=ASKED[looked.card.kind],
         offered=OFFERED[looked.card.kind],
         glass=breaks_glass(looked, row, who),
@@ -112,11 +114,13 @@ def card_page(
     )
 
 
-def stands(held: Services, who: Caller, row: ApprovalRow, now: datetime) -> Standing:
-    """Whether this person may decide: by the route, and by the rules about people."""
-    found = standing(row, who.person, now)
+def stands(held: Services, who: Caller, row: ApprovalRow, now: datetime, card: Card | None = None) -> Standing:
+    """Whether this person may decide: by the route, as the card proves it, and by the rules about people."""
+    found = standing(row, who.person, now, away(held, who))
     if found.may and not can(held, who, "approvals", "decide"):
         return Standing(False, "No rule lets you decide on requests here (interlock.approvals, action decide).")
+    if found.seat and card is not None and who.person not in card.stand_ins:
+        return Standing(False, f"{found.seat} named you, but route {row.route} lets you stand in for nobody.")
     return found
 
 

@@ -16,14 +16,16 @@ from interlock.api.permission import may
 from interlock.api.services import Services, services
 from interlock.approval.card import Card
 from interlock.audit import ApprovalRow
+from interlock.console.away import away
 from interlock.console.card import Tried, card_page
 from interlock.console.edit_form import fields, filled, sent
 from interlock.console.looking import request_of
 from interlock.console.pages import page
-from interlock.console.standing import closed
+from interlock.console.standing import closed, standing
 from interlock.digest import canonical, parse
 from interlock.errors import Conflict, IntegrityError, InvalidInput, Refused
 from interlock.run.arguments import normalise
+from interlock.run.deputising import statement_for
 from interlock.run.inbox import Looked, looked_into
 from interlock.types.approval import ApprovalVerdict
 
@@ -97,6 +99,7 @@ async def take(
         who_reads = "whoever reviews it reads it" if emergency else "the agent reads it"
         raise InvalidInput(f"message: say why; {who_reads}")
     edited = _arguments(looked, arguments) if verdict == "edit" else None
+    seat, deputy = ("", "") if emergency else await asyncio.to_thread(_seat, held, looked, row, who)
     async with _turns.setdefault(row.request_id, asyncio.Lock()):
         await held.runs_in(who.tenant).decide(
             row,
@@ -104,7 +107,8 @@ async def take(
             approver=who.person,
             message=message.replace("\r\n", "\n"),
             edited=edited,
-            seat="" if emergency else _seat(looked, row, who),
+            seat=seat,
+            deputy=deputy,
             emergency=emergency,
         )
 
@@ -142,10 +146,15 @@ def _edited(
     )
 
 
-def _seat(looked: Looked, row: ApprovalRow, who: Caller) -> str:
-    """The approver who handed this decision on to the one who decides; empty where that is nobody."""
+def _seat(held: Services, looked: Looked, row: ApprovalRow, who: Caller) -> tuple[str, str]:
+    """The approver for whom somebody decides, and that one's statement, where they named them their deputy; both
+    empty where somebody decides for themselves."""
     pending = looked.proof.votes.pending[row.request_id]
-    return next((seat for seat, holder in pending.moved.items() if holder == who.person and seat != holder), "")
+    handed = next((seat for seat, holder in pending.moved.items() if holder == who.person and seat != holder), "")
+    if handed:
+        return handed, ""
+    seat = standing(row, who.person, datetime.now(UTC), away(held, who)).seat
+    return seat, statement_for(held.accounts, who.tenant, seat=seat, stand_in=who.person) if seat else ""
 
 
 def _looked(held: Services, row: ApprovalRow) -> Looked:

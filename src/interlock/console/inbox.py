@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request
@@ -16,10 +16,12 @@ from interlock.api.permission import may, permitted
 from interlock.api.services import Services, services
 from interlock.audit import ApprovalRow
 from interlock.audit.finding import cursor_of
+from interlock.console.away import away
 from interlock.console.pages import page, rendered
 from interlock.console.pulse import Pulse, version
 from interlock.console.waiting import inbox
 from interlock.errors import InterlockError
+from interlock.run.approver_stats import approval_stats
 
 router = APIRouter(include_in_schema=False)
 Reader = Annotated[Caller, Depends(may("approvals", "read"))]
@@ -29,6 +31,7 @@ LOOK_S: Final = 15.0
 STREAM_S: Final = 600.0
 """Then the browser asks anew."""
 _PAGE: Final = 50
+_MOST_DAYS: Final = 366
 
 
 @router.get("/")
@@ -62,6 +65,15 @@ def decided(request: Request, who: Reader, held: Held, before: str = "") -> Resp
     return page(request, "decided.html", who, here="Inbox", rows=rows[:_PAGE], before=more)
 
 
+@router.get("/inbox/approving")
+def approving(request: Request, who: Reader, held: Held, days: int = 30) -> Response:
+    """How approving goes: how long people take, what they say, and what could be asked less."""
+    until = datetime.now(UTC)
+    since = until - timedelta(days=min(max(days, 1), _MOST_DAYS))
+    stats = approval_stats(held.ledger, who.tenant, since=since, until=until)
+    return page(request, "approving.html", who, here="Inbox", stats=stats, days=days)
+
+
 async def _told(
     request: Request, who: Caller, held: Services, pulse: Pulse, seen: str
 ) -> AsyncIterator[ServerSentEvent]:
@@ -90,4 +102,5 @@ async def _still(request: Request, who: Caller, held: Services) -> bool:
 
 def _list(rows: Any, who: Caller, held: Services, after: str) -> dict[str, Any]:
     found: list[ApprovalRow] = list(rows)
-    return {"inbox": inbox(found, who.person, who.tenant, held.blobs, now=datetime.now(UTC), after=after)}
+    now, absent = datetime.now(UTC), away(held, who)
+    return {"inbox": inbox(found, who.person, who.tenant, held.blobs, now=now, after=after, away=absent)}

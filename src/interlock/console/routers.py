@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from interlock.console import (
+    account,
     agents,
     amending,
     audit,
@@ -22,5 +23,19 @@ from interlock.console import (
 
 def routers() -> list[APIRouter]:
     """One router for each part."""
-    parts = (inbox, card, deciding, amending, together, runs, run_page, agents, tools, policy, audit, health)
+    parts = (
+        inbox,
+        card,
+        deciding,
+        amending,
+        together,
+        runs,
+        run_page,
+        agents,
+        tools,
+        policy,
+        audit,
+        health,
+        account,
+    )
     return [part.router for part in parts]

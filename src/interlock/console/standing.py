@@ -4,6 +4,7 @@ themselves: what is said here only spares a person a refusal.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -40,10 +41,12 @@ class Standing(NamedTuple):
     """Whether their decision would count now."""
     why: str
     """Why not, and who can; empty where they may."""
+    seat: str = ""
+    """The approver who is away and for whom they would decide; empty: for themselves."""
 
 
-def standing(row: ApprovalRow, person: str, now: datetime) -> Standing:
-    """What `person` is to a request."""
+def standing(row: ApprovalRow, person: str, now: datetime, away: Collection[str] = ()) -> Standing:
+    """What `person` is to a request; `away` are those who named them their deputy."""
     if row.state != "pending":
         return Standing(False, closed(row))
     if now >= row.expires_at:
@@ -54,6 +57,11 @@ def standing(row: ApprovalRow, person: str, now: datetime) -> Standing:
     own = next((vote for vote in row.votes if vote.approver == person), None)
     if own is not None:
         return Standing(False, f"You {PAST[own.verdict]} it already. It waits for {others}.")
+    seats = sorted(
+        {*away} & {*row.approvers} - {row.requester, *(vote.seat or vote.approver for vote in row.votes)}
+    )
+    if person not in row.approvers and seats:
+        return Standing(True, "", seats[0])
     if person not in row.approvers:
         stage = f", stage {row.stage}" if row.stage else ""
         return Standing(False, f"You are no approver of route {row.route}{stage}. It waits for {others}.")

@@ -7,7 +7,7 @@ opened. What is decided on is the card, which is computed from verified events.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -53,14 +53,21 @@ def shape(row: ApprovalRow) -> Shape:
 
 
 def inbox(
-    rows: Sequence[ApprovalRow], person: str, tenant: str, blobs: BlobStore, *, now: datetime, after: str = ""
+    rows: Sequence[ApprovalRow],
+    person: str,
+    tenant: str,
+    blobs: BlobStore,
+    *,
+    now: datetime,
+    after: str = "",
+    away: Collection[str] = (),
 ) -> Inbox:
-    """The page behind `after`.
+    """The page behind `after`; `away` are those for whom the person decides as their deputy.
 
     Raises:
         InvalidInput: `after` is not a cursor.
     """
-    own = [(row, standing(row, person, now)) for row in rows if row.tenant == tenant]
+    own = [(row, standing(row, person, now, away)) for row in rows if row.tenant == tenant]
     ordered = sorted(own, key=lambda one: _place(*one))
     count = Counter(shape(row) for row, stands in own if stands.may and row.kind == "call")
     first = {shape(row): row for row, _ in reversed(ordered)}
