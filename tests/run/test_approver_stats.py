@@ -8,7 +8,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 from support.events import START, ChainBuilder
+from support.postgres import PostgresServer, start_postgres
 
 from interlock.audit import Ledger
 from interlock.errors import IntegrityError
@@ -26,9 +28,23 @@ BLOB = "sha256:" + "1" * 64
 OTHER = "sha256:" + "2" * 64
 
 
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[PostgresServer]:
+    with start_postgres() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'ledger.db'}"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.new_database() + "?sslmode=disable"
+
+
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with closing(Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")) as found:
+def ledger(url: str) -> Iterator[Ledger]:
+    with closing(Ledger(url)) as found:
         yield found
 
 
@@ -169,13 +185,11 @@ def test_nothing_asked_is_nothing_said(ledger: Ledger) -> None:
     assert (found.requests, found.rules, found.approvers, found.deciding.p50_s) == (0, (), (), None)
 
 
-def test_altered_row_is_named(ledger: Ledger, tmp_path: Path) -> None:
-    import sqlite3
-
+def test_altered_row_is_named(ledger: Ledger) -> None:
     made = Requests(ledger)
     made.decided("user:bob")
     made.store()
-    with sqlite3.connect(tmp_path / "ledger.db") as attacker:
-        attacker.execute("""UPDATE approvals SET votes = '[{"approver": 1}]'""")
+    with ledger._store.engine.begin() as attacker:
+        attacker.execute(text("""UPDATE approvals SET votes = '[{"approver" : 1}]'"""))
     with pytest.raises(IntegrityError, match="fix-1:a1"):
         stats(ledger)
