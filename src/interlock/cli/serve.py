@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 def serve(as_json: AsJson = False) -> None:
     """Serve the API and the console until SIGTERM or Ctrl-C. With --json, prints one JSON object when ready."""
     from interlock.api.serving import serve as serve_app
+    from interlock.run.notifying import channels_of
 
     own = settings()
+    channels_of(own)  # a mistake there is told before anything is served
 
     def ready(address: str) -> None:
         if as_json:
