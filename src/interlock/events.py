@@ -233,6 +233,33 @@ class ApprovalWithdrawn(EventBase):
     reason: str
 
 
+class GrantMade(EventBase):
+    """An approver gave a standing grant on a request's card: calls like its call run for some time without asking."""
+
+    kind: Literal["grant.made"] = "grant.made"
+    grant: str
+    """Its id: the token's nonce."""
+    request_id: str
+    by: SubjectName
+    agent: SubjectName
+    tool: str
+    token: str
+    """What it lets run, how often and how long; signed by the API."""
+
+
+class GrantUsed(EventBase):
+    """A standing grant lets a call run about which people would have been asked."""
+
+    kind: Literal["grant.used"] = "grant.used"
+    call_id: str
+    call_digest: Digest
+    grant: str
+    number: int
+    """Which of its uses this is, from 1."""
+    token: str
+    """The grant, as in its `grant.made`."""
+
+
 class ApprovalExpired(EventBase):
     """Nobody decided in time; that denies."""
 
@@ -364,6 +391,8 @@ Event = Annotated[
     | ApprovalReassigned
     | ApprovalWithdrawn
     | ApprovalExpired
+    | GrantMade
+    | GrantUsed
     | EgressRequested
     | CallFinished
     | CallUnknown

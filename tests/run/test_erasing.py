@@ -20,10 +20,10 @@ from interlock.audit import SqlBlobs, verify_run
 from interlock.encryption import FileKeys
 from interlock.errors import Conflict, Erased, InterlockError, Refused, TokenRejected
 from interlock.events import RunErased, sealed
-from interlock.run.erase_asking import erased
-from interlock.run.erase_workflow import ERASE_WORKFLOW, EraseInput, EraseOutput
+from interlock.run.erase_workflow import ERASE_WORKFLOW, EraseInput, EraseOutput, workflow_of
 from interlock.run.erasing import erase_again
 from interlock.run.erasure import content_of
+from interlock.run.executor_asking import done_by_executors
 from interlock.run.files import import_workspace
 from interlock.run.histories import fetch_history
 from interlock.run.payloads import bound_to, data_converter
@@ -77,7 +77,15 @@ class World:
 
     async def ask(self, run: str, token: str) -> EraseOutput:
         """As somebody who can write to Temporal."""
-        return await erased(self.runtime.temporal, EraseInput(run=run, token=token), self.runtime.settings)
+        return await done_by_executors(
+            self.runtime.temporal,
+            ERASE_WORKFLOW,
+            EraseInput(run=run, token=token),
+            workflow_id=workflow_of(run),
+            queue=self.runtime.settings.executor_queue,
+            answer=EraseOutput,
+            what="it is being erased",
+        )
 
     async def refused(self, run: str, token: str, kind: type[InterlockError], reason: str) -> None:
         """Nothing is on record, and the content can be read."""

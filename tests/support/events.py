@@ -27,6 +27,8 @@ from interlock.events import (
     EgressRequested,
     Event,
     EventBase,
+    GrantMade,
+    GrantUsed,
     ModelResponded,
     RunCancelled,
     RunEnded,
@@ -210,6 +212,23 @@ class SampleRun:
             message="fine",
             edited=self.put(b"edited arguments"),
             closes=True,
+        )
+        self.chain.add(
+            GrantMade,
+            grant=f"{self.run}-grant",
+            request_id=f"{self.run}:a1",
+            by="user:bob",
+            agent="agent:fixer",
+            tool="edit_file",
+            token="token-of-the-grant",
+        )
+        self.chain.add(
+            GrantUsed,
+            call_id=call.call_id,
+            call_digest=digest,
+            grant=f"{self.run}-grant",
+            number=1,
+            token="token-of-the-grant",
         )
         self.chain.add(
             EgressRequested,

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, bindparam, insert, or_, select, update
 from interlock.audit.alarms import Alarming
 from interlock.audit.codec import approval_columns, approval_row, run_columns, run_row
 from interlock.audit.erasures import erasure
+from interlock.audit.grants import made
 from interlock.audit.projection import TOUCHES_APPROVALS, Projection
 from interlock.audit.rows import EMPTY, ApprovalRow, Head, RunRow
 from interlock.audit.tables import approvals, events, runs, workspaces
@@ -73,6 +74,7 @@ def append(connection: Connection, run: str, batch: Sequence[Event]) -> Head:
     before = stored_run(connection, run)
     _check_new(connection, run, new, at, before)
     _project(connection, run, new, before)
+    made(connection, new[0].tenant if isinstance(new[0], RunStarted) else before.tenant if before else "", new)
     connection.execute(_INSERT, [_columns(event) for event in new])
     return Head(new[-1].seq + 1, new[-1].hash)
 

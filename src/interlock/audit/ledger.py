@@ -10,7 +10,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from interlock.audit import checkpoint as checkpoint_
-from interlock.audit import egress, erasures, finding, hand_offs, queries, reservation, workspace
+from interlock.audit import egress, erasures, finding, grants, hand_offs, queries, reservation, workspace
 from interlock.audit import remembered as kept
 from interlock.audit.alarms import Alarming, raise_alarm, read_alarms
 from interlock.audit.append import append, head
@@ -23,6 +23,8 @@ from interlock.audit.rows import (
     ApprovalRow,
     CallRow,
     Checkpoint,
+    GrantRow,
+    GrantUse,
     HandOffRow,
     Head,
     Reservation,
@@ -299,6 +301,47 @@ class Ledger:
         """What a run handed on, in the order in which it did."""
         with self._store.read() as connection:
             return hand_offs.by(connection, run)
+
+    def use_grant(self, grant: str, call_id: str, most: int) -> int | None:
+        """Count one use of a standing grant for a call: its number; None where all `most` are used or it is
+        revoked. A call that used it before gets the same number.
+
+        Raises:
+            Conflict: the call used another grant.
+        """
+        with self._store.write() as connection:
+            self._store.lock(connection, f"grant {grant}")
+            return grants.use(connection, grant, call_id, most)
+
+    def revoke_grant(self, grant: str, *, by: str, token: str, reason: str) -> GrantRow:
+        """End a standing grant.
+
+        Raises:
+            InvalidInput: there is no such grant. Conflict: it was revoked before.
+        """
+        with self._store.write() as connection:
+            self._store.lock(connection, f"grant {grant}")
+            return grants.revoke(connection, grant, by, token, reason)
+
+    def grant(self, grant: str) -> GrantRow:
+        """One standing grant. Raises InvalidInput where there is none of this id."""
+        with self._store.read() as connection:
+            return grants.one(connection, grant)
+
+    def grants(self, tenant: str) -> list[GrantRow]:
+        """A tenant's standing grants, oldest first; ended ones too."""
+        with self._store.read() as connection:
+            return grants.all_of(connection, tenant)
+
+    def grants_for(self, tenant: str, agent: str, tool: str) -> list[GrantRow]:
+        """Those for calls of a tool by an agent that nobody revoked, oldest first."""
+        with self._store.read() as connection:
+            return grants.of_calls(connection, tenant, agent, tool)
+
+    def grant_used_by(self, call_id: str) -> GrantUse | None:
+        """The grant that a call used, if one."""
+        with self._store.read() as connection:
+            return grants.used_by(connection, call_id)
 
     def workspace(self, run: str) -> str:
         """Digest of the run's workspace now. Raises InvalidInput for an unknown run."""

@@ -11,7 +11,7 @@ from interlock.database import Store, StoreKind, version_table
 __all__ = ["FOLDER", "LAST", "migrate", "version_table"]
 
 FOLDER: Final = Path(__file__).parent / "migrations"
-LAST: Final[dict[StoreKind, str]] = {"ledger": "ledger_0005", "blobs": "blobs_0002"}
+LAST: Final[dict[StoreKind, str]] = {"ledger": "ledger_0006", "blobs": "blobs_0002"}
 """The newest migration of each store: known without loading Alembic, so that opening stays quick."""
 
 

@@ -191,6 +191,38 @@ class HandOffRow:
 
 
 @dataclass(frozen=True, slots=True)
+class GrantRow:
+    """A standing grant, as the event that made it says; what holds of it, its signed token says."""
+
+    grant: str
+    """Its id."""
+    tenant: str
+    run: str
+    request_id: str
+    """The request on whose card it was given."""
+    by: str
+    agent: str
+    tool: str
+    token: str
+    made_at: str
+    used: int
+    """How often."""
+    revoked_by: str
+    """Empty: nobody."""
+    revoked_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class GrantUse:
+    """One use of a grant."""
+
+    grant: str
+    number: int
+    """From 1."""
+    call_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Alarm:
     """Something that no honest part does, seen by the ledger or an executor."""
 

@@ -118,6 +118,30 @@ hand_offs: Final = Table(
     Index("hand_offs_by_child", "child", unique=True),
 )
 
+grants: Final = Table(
+    "grants",
+    ledger,
+    Column("grant_id", Text, primary_key=True),
+    *_text("tenant", "run", "request_id", "by", "agent", "tool", "token", "made_at"),
+    Index("grants_by_call", "tenant", "agent", "tool"),
+)
+
+grant_uses: Final = Table(
+    "grant_uses",
+    ledger,
+    Column("grant_id", Text, ForeignKey("grants.grant_id"), primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    *_text("call_id", "used_at"),
+    Index("grant_uses_by_call", "call_id", unique=True),
+)
+
+grant_revocations: Final = Table(
+    "grant_revocations",
+    ledger,
+    Column("grant_id", Text, ForeignKey("grants.grant_id"), primary_key=True),
+    *_text("by", "token", "reason", "revoked_at"),
+)
+
 workspaces: Final = Table(
     "workspaces",
     ledger,

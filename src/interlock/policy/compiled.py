@@ -175,7 +175,14 @@ class CompiledRule:
 
 def compile_rule(rule: Rule, source: str, zones: Mapping[str, str]) -> CompiledRule:
     """Make a rule ready to match."""
-    return CompiledRule(rule, source, tuple(_condition(condition, zones) for condition in rule.when))
+    return CompiledRule(rule, source, compile_conditions(rule.when, zones))
+
+
+def compile_conditions(
+    conditions: tuple[Condition, ...], zones: Mapping[str, str]
+) -> tuple[CompiledCondition, ...]:
+    """Make conditions ready to be tested."""
+    return tuple(_condition(condition, zones) for condition in conditions)
 
 
 def _condition(condition: Condition, zones: Mapping[str, str]) -> CompiledCondition:

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import Final
 
 from interlock.policy.people import People
-from interlock.policy.routes import Calendar, EmergencyEntry, RouteEntry, StageEntry, Terms
+from interlock.policy.routes import Calendar, EmergencyEntry, GrantEntry, RouteEntry, StageEntry, Terms
 from interlock.types.hours import WorkingHours
-from interlock.types.route import Emergency, Route, Stage
+from interlock.types.route import Emergency, GrantTerms, Route, Stage
 
 EPOCH: Final = datetime(2026, 1, 1, tzinfo=UTC)
 """When nobody asks in particular: only a zone's offsets depend on it."""
@@ -37,6 +37,7 @@ class Resolver:
             teams=tuple(team for one in entry.one_per_team or () if len(team := self._users((one,))) > 1),
             stand_ins=self._users(entry.stand_ins or ()),
             emergency=self._emergency(entry.emergency) if entry.emergency else None,
+            grants=_terms(entry.grants) if entry.grants else None,
         )
 
     def _stage(self, terms: Terms) -> Stage:
@@ -71,3 +72,7 @@ class Resolver:
             and (not self.tenant or self.people.is_known(user, self.tenant))
             and self.people.has(user, having or {})
         )
+
+
+def _terms(entry: GrantEntry) -> GrantTerms:
+    return GrantTerms(longest_s=entry.longest_s, uses=entry.uses, patterns=bool(entry.patterns))

@@ -121,6 +121,21 @@ class EmergencyEntry(Closed):
         return seconds(self.review_within)
 
 
+class GrantEntry(Closed):
+    """Standing grants that an approver may give on a request of the route."""
+
+    longest: Span
+    uses: Annotated[int, Field(strict=True, ge=1, le=10_000)]
+    """How often one may be used at most."""
+    patterns: bool | None = None
+    """Whether for arguments that fit conditions, too; false if left out: exactly those that were shown."""
+
+    @property
+    def longest_s(self) -> int:
+        """How long one may last, in seconds."""
+        return seconds(self.longest)
+
+
 class RouteEntry(Terms):
     """Who must approve what an `ask` rule asks."""
 
@@ -131,6 +146,8 @@ class RouteEntry(Terms):
     stand_ins: Many[ApproverReference] | None = None
     """Who may decide in place of an approver, where that one hands the decision on."""
     emergency: EmergencyEntry | None = None
+    grants: GrantEntry | None = None
+    """Only where one person alone decides: a grant is one approver's word."""
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -161,6 +178,8 @@ class RouteEntry(Terms):
         return sum(one.expires_after_s for one in self.terms)
 
     def _problem(self) -> str:
+        if self.grants is not None and (self.stages is not None or self.quorum > 1):
+            return "grants: a grant is one approver's word, and this route asks for more than one"
         if self.stages is None:
             return self.problem("a route without 'stages'")
         # A quorum of 1 is what a stored route without one has.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Awaitable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeVar
 
 from pydantic import JsonValue
@@ -34,14 +34,18 @@ from interlock.approval import (
     lifetime,
     lifetime_until,
 )
+from interlock.approval.grants import GrantClaims, RevocationClaims
 from interlock.audit import ApprovalRow
 from interlock.definitions import Manifest
 from interlock.digest import canonical, digest_of
 from interlock.errors import Conflict, InterlockError, InvalidInput, Refused, TokenRejected, Unreachable
+from interlock.policy.fitting_arguments import argument_conditions
 from interlock.run.asked_for import asked_for
 from interlock.run.contracts import (
     AmendInput,
     ControlInput,
+    GrantInput,
+    GrantOutput,
     RunInput,
     RunOutcome,
     RunState,
@@ -49,8 +53,11 @@ from interlock.run.contracts import (
     VoteInput,
     VoteOutput,
 )
-from interlock.run.erase_asking import erased
-from interlock.run.erase_workflow import EraseInput, EraseOutput
+from interlock.run.erase_workflow import ERASE_WORKFLOW, EraseInput, EraseOutput
+from interlock.run.erase_workflow import workflow_of as erasing_of
+from interlock.run.executor_asking import done_by_executors
+from interlock.run.revoke_workflow import REVOKE_WORKFLOW, RevokeInput, RevokeOutput
+from interlock.run.revoke_workflow import workflow_of as revoking_of
 from interlock.run.sending import send, statement
 from interlock.settings import Settings
 from interlock.signing import Signer
@@ -252,7 +259,75 @@ class RunClient:
             reason=reason,
             **lifetime(datetime.now(UTC), CONTROL_LIFE),
         )
-        return await erased(self.temporal, EraseInput(run=run, token=claims.signed(self.api)), self.settings)
+        return await done_by_executors(
+            self.temporal,
+            ERASE_WORKFLOW,
+            EraseInput(run=run, token=claims.signed(self.api)),
+            workflow_id=erasing_of(run),
+            queue=self.settings.executor_queue,
+            answer=EraseOutput,
+            what=f"run {run!r} is being erased",
+        )
+
+    async def grant(
+        self,
+        request: ApprovalRow,
+        *,
+        by: str,
+        lasts: timedelta,
+        uses: int,
+        reason: str,
+        when: tuple[dict[str, JsonValue], ...] = (),
+    ) -> GrantOutput:
+        """Give a standing grant on a request's card: for exactly its arguments, or for those that `when` fits.
+
+        Raises:
+            Refused: the route does not let this person, or not so widely. Conflict: the request is closed.
+            InvalidInput: `when` are no conditions on arguments.
+        """
+        argument_conditions(when)
+        claims = GrantClaims(
+            tenant=self.settings.tenant,
+            sub=by,
+            run=request.run,
+            request=request.request_id,
+            call=request.call_digest,
+            route=request.route,
+            agent=request.agent,
+            requester=request.requester,
+            tool=request.tool,
+            arguments="" if when else request.subject,
+            when=when,
+            uses=uses,
+            reason=reason,
+            **lifetime(datetime.now(UTC), lasts),
+        )
+        given = GrantInput(token=claims.signed(self.api))
+        handle = self.handle(request.run)
+        return await asked(handle.execute_update("grant", given, result_type=GrantOutput), request.run)
+
+    async def revoke(self, grant: str, *, by: str, reason: str) -> RevokeOutput:
+        """End a standing grant.
+
+        Raises:
+            InvalidInput: there is none of this id. Conflict: it was revoked before. Refused: this person may not.
+        """
+        claims = RevocationClaims(
+            tenant=self.settings.tenant,
+            sub=by,
+            grant=grant,
+            reason=reason,
+            **lifetime(datetime.now(UTC), CONTROL_LIFE),
+        )
+        return await done_by_executors(
+            self.temporal,
+            REVOKE_WORKFLOW,
+            RevokeInput(grant=grant, token=claims.signed(self.api)),
+            workflow_id=revoking_of(grant),
+            queue=self.settings.executor_queue,
+            answer=RevokeOutput,
+            what=f"grant {grant!r} is being revoked",
+        )
 
     async def control(
         self, run: str, verb: Literal["pause", "resume", "cancel"], *, by: str, reason: str = ""

@@ -12,6 +12,7 @@ from pydantic import BaseModel, JsonValue
 from temporalio import workflow
 
 from interlock.approval import Controls, PendingApproval
+from interlock.digest import digest_of
 from interlock.graph import CallResult, Drained
 from interlock.run.chain import Chain
 from interlock.run.contracts import RunFacts, RunInput
@@ -147,6 +148,11 @@ class RunContext:
         for kept in (self.calls_under_way, self.questions_under_way, self.results, self.answers):
             for place in [place for place in kept if place.startswith(f"{key}/")]:
                 del kept[place]
+
+    def asks_about(self, digest: str, *, agent: str, tool: str) -> bool:
+        """Whether a call of this digest, by this agent to this tool, is under way."""
+        calls = (one.call for one in self.calls_under_way.values() if one.call is not None)
+        return any((digest_of(c.as_hashed()), c.agent, c.tool) == (digest, agent, tool) for c in calls)
 
     def open_requests(self) -> tuple[str, ...]:
         """Ids of the approval requests that wait for people."""

@@ -240,6 +240,36 @@ class VoteOutput(Closed):
     closes: bool
 
 
+class UseGrantInput(Slim):
+    """Input of activity `use_grant` on the executor's queue. Whose run it is, Temporal's server says."""
+
+    call: str
+    """Id of the call, without the run's."""
+    events: Batch
+    """Pending events; they are committed first."""
+
+
+class UseGrantOutput(Slim):
+    """The standing grant that lets the call run; empty: none does."""
+
+    grant: str = ""
+    number: int = 0
+    """Which of its uses this is."""
+    token: str = ""
+
+
+class GrantInput(Closed):
+    """Input of update `grant`: an approver's standing grant."""
+
+    token: str
+
+
+class GrantOutput(Closed):
+    """A grant that is on record."""
+
+    grant: str
+
+
 class AmendInput(Closed):
     """Input of update `amend`: a request is withdrawn, or a decision on it handed on."""
 

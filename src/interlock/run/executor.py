@@ -40,19 +40,20 @@ from interlock.policy import Bundle, PolicySource, decide
 from interlock.run.contracts import HAND_OFF_TOOL, PUT_TO_PEOPLE, CommitInput, ExecuteInput, ExecuteOutput
 from interlock.run.deciding import failure
 from interlock.run.execution import Execution, Live
+from interlock.run.grants import lets_run
 from interlock.run.handing_on import HandingOn
 from interlock.run.in_doubt import InDoubt, refused
 from interlock.run.obligations import profile_of
 from interlock.run.packing import BY_THE_EXECUTOR, Batch, restored, short, unpack
 from interlock.run.paused import Paused
-from interlock.run.proof import RunProof, Sources
+from interlock.run.proof import Granted, RunProof, Sources
 from interlock.run.shadow import Shadow
 from interlock.run.steps import COMMIT, EXECUTE
 from interlock.run.threads import then_cancelled
 from interlock.run.ways_out import way_out
 from interlock.sandbox import Driver
 from interlock.signing import Signer
-from interlock.types.access import Decision, canonical_request
+from interlock.types.access import AccessRequest, Decision, canonical_request
 from interlock.types.approval import RequestKind
 from interlock.types.blobs import BlobStore
 from interlock.types.call import ToolCall
@@ -114,13 +115,13 @@ class Executor:
         """Verify and commit events; at a run's end, sign a checkpoint. Returns the last sequence held."""
         run = speaking()
         try:
-            proof = await self._commit(run, request.events)
+            proof = await self.commit(run, request.events)
             if request.final and proof.ended:
                 await asyncio.to_thread(self.ledger.checkpoint, run, self.sealer)
                 await self.driver.release(run)
             return proof.count - 1
         except InterlockError as error:
-            raise await self._alarmed(run, error) from None
+            raise await self.alarmed(run, error) from None
 
     @activity.defn(name=EXECUTE)
     async def execute_call(self, request: ExecuteInput) -> ExecuteOutput:
@@ -128,19 +129,19 @@ class Executor:
         run, live = speaking(), Live()
         beats = asyncio.create_task(_beat(live))
         try:
-            proof = await self._commit(run, request.events)
+            proof = await self.commit(run, request.events)
             # Now: while the call runs, others add to this proof, or fail to.
             files = proof.workspace if proof.count == request.events.last + 1 else None
             output = await self._judge_and_run(request, proof, live)
             return output.model_copy(update={"workspace": None}) if output.workspace == files else output
         except InterlockError as error:
-            raise await self._alarmed(run, error) from None
+            raise await self.alarmed(run, error) from None
         finally:
             beats.cancel()
 
     # -- what was said -------------------------------------------------------------------------------------
 
-    async def _commit(self, run: str, batch: Batch) -> RunProof:
+    async def commit(self, run: str, batch: Batch) -> RunProof:
         """Verify the events that the ledger lacks, then append them. One run's events are taken in turn."""
         lock = self.locks.setdefault(run, asyncio.Lock())
         async with lock:
@@ -215,7 +216,8 @@ class Executor:
         current = self.policy.current()
         return current if current.digest == digest else self.recorded.bundle(digest)
 
-    async def _alarmed(self, run: str, error: InterlockError) -> ApplicationError:
+    async def alarmed(self, run: str, error: InterlockError) -> ApplicationError:
+        """The error as an activity raises it, once what was forged has raised an alarm."""
         if isinstance(error, (EventForged, TokenRejected, IntegrityError)):
             await asyncio.to_thread(self.ledger.alarm, run, "event.forged", str(error))
         return failure(error)
@@ -257,7 +259,7 @@ class Executor:
         for pinned in filter(None, (entry.source, call.workspace)):
             blobs.get(pinned)  # what is absent or altered is found before the call is reserved
         try:
-            nonces = self._quorum(request.approvals, proof, digest, decision, now)
+            nonces = self._quorum(request.approvals, proof, access, decision, now, call)
         except TokenRejected:
             raise  # no honest worker hands in what nobody signed
         except (Refused, Conflict) as error:
@@ -312,13 +314,37 @@ class Executor:
         return proof.reach().tool(call.agent.removeprefix("agent:"), call.tool)
 
     def _quorum(
-        self, tokens: tuple[str, ...], proof: RunProof, digest: str, decision: Decision, now: datetime
+        self,
+        tokens: tuple[str, ...],
+        proof: RunProof,
+        access: AccessRequest,
+        decision: Decision,
+        now: datetime,
+        call: ToolCall,
     ) -> list[str]:
-        """The nonces of the approvals that let this call run; none where the policy simply allows."""
+        """The nonces of the approvals, or of the use of a grant, that let this call run; none where the policy
+        simply allows."""
         if decision.verdict == "allow":
             return []
         assert decision.route is not None, "the policy gives every ask its route"
+        digest = digest_of(call.as_hashed())
+        if not tokens and (granted := proof.granted.get(digest)) is not None:
+            return [self._granted(granted, call, access, decision, now)]
         return self._approved(tokens, proof, decision.route, "call", digest, now)
+
+    def _granted(
+        self, granted: Granted, call: ToolCall, access: AccessRequest, decision: Decision, now: datetime
+    ) -> str:
+        """The nonce of a grant's use, if the grant still lets this call run and this process counted the use."""
+        grant = granted.claims.jti
+        if (by := self.ledger.grant(grant).revoked_by) != "":
+            raise Refused(f"grant {grant!r} was revoked by {by}")
+        used = self.ledger.grant_used_by(call.call_id)
+        if used is None or (used.grant, used.number) != (grant, granted.number):
+            raise Refused(f"use {granted.number} of grant {grant!r} is not on record for call {call.call_id!r}")
+        if why := lets_run(granted.claims, call, access, decision, self.policy.current(), now):
+            raise Refused(f"grant {grant!r} does not let call {call.call_id!r} run: {why}")
+        return f"{grant}.{granted.number}"
 
     def _settlement(
         self, tokens: tuple[str, ...], proof: RunProof, call: ToolCall, digest: str, now: datetime

@@ -19,7 +19,9 @@ from interlock.audit import Ledger, open_blobs
 from interlock.run.erase_workflow import EraseRun
 from interlock.run.erasing import Erasing
 from interlock.run.executor import BEAT_S, Executor
+from interlock.run.granting import Granting
 from interlock.run.proof import recorded_sources
+from interlock.run.revoke_workflow import RevokeGrant
 from interlock.run.shadow import Shadow
 from interlock.run.watched_policy import policy_source
 from interlock.sandbox import Driver, make_driver
@@ -47,12 +49,16 @@ def make_executor(settings: Settings, driver: Driver | None = None) -> Executor:
 
 def executor_worker(client: Client, settings: Settings, executor: Executor) -> Worker:
     """A worker that acts."""
-    activities: Sequence[Any] = [*executor.activities(), *Erasing(executor).activities()]
+    activities: Sequence[Any] = [
+        *executor.activities(),
+        *Erasing(executor).activities(),
+        *Granting(executor).activities(),
+    ]
     return Worker(
         client,
         task_queue=settings.executor_queue,
         build_id=__version__,
-        workflows=[EraseRun],
+        workflows=[EraseRun, RevokeGrant],
         activities=activities,
         max_concurrent_activities=32,
         # Otherwise beats are held back until shortly before the timeout: a busy machine would then lose calls

@@ -15,12 +15,14 @@ from temporalio import workflow as temporal
 from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
 
 from interlock.approval import AmendClaims, ApprovalClaims, ControlClaims, PendingApproval
+from interlock.approval.grants import GrantClaims, check_grant
 from interlock.digest import digest_of
-from interlock.errors import Conflict, InterlockError, InvalidInput
+from interlock.errors import Conflict, InterlockError, InvalidInput, Refused
 from interlock.events import (
     ApprovalDecided,
     ApprovalReassigned,
     ApprovalWithdrawn,
+    GrantMade,
     RunCancelled,
     RunEnded,
     RunPaused,
@@ -36,6 +38,8 @@ from interlock.run.context import RunContext
 from interlock.run.contracts import (
     AmendInput,
     ControlInput,
+    GrantInput,
+    GrantOutput,
     OpenRun,
     RunInput,
     RunOutcome,
@@ -107,7 +111,9 @@ class GovernedRun:
         if cancelled:
             raise asyncio.CancelledError
         if ended.status == "failed":
-            raise ApplicationError(ended.detail, ended.model_dump(mode="json"), type="RunFailed", non_retryable=True)
+            raise ApplicationError(
+                ended.detail, ended.model_dump(mode="json"), type="RunFailed", non_retryable=True
+            )
         return ended
 
     async def _close(self, status: Status, outcome: AgentOutcome | None, detail: str) -> RunOutcome:
@@ -224,6 +230,31 @@ class GovernedRun:
         claims = AmendClaims.read(api_verifier(), amendment.token, now=temporal.now())
         self._pending(claims)[1].check_amendment(claims, temporal.now())
 
+    @temporal.update(name="grant")
+    async def grant(self, grant: GrantInput) -> GrantOutput:
+        """Take a standing grant; the validator has checked who gives it, and that the route lets them."""
+        claims = GrantClaims.peek(grant.token)
+        run, _ = self._pending(claims)
+        run.chain.record(
+            GrantMade,
+            grant=claims.jti,
+            request_id=claims.request,
+            by=claims.sub,
+            agent=claims.agent,
+            tool=claims.tool,
+            token=grant.token,
+        )
+        await commit(run.chain)
+        return GrantOutput(grant=claims.jti)
+
+    @grant.validator
+    def _check_grant(self, grant: GrantInput) -> None:
+        claims = GrantClaims.read(api_verifier(), grant.token, now=temporal.now())
+        run, pending = self._pending(claims)
+        check_grant(claims, pending)
+        if not run.asks_about(claims.call, agent=claims.agent, tool=claims.tool):
+            raise Refused("the grant names another agent or tool than the call that waits")
+
     @temporal.update(name="control")
     async def control(self, control: ControlInput) -> RunState:
         """Pause, resume or cancel; the validator has checked who asks."""
@@ -284,7 +315,7 @@ class GovernedRun:
 
     # -- parts ---------------------------------------------------------------------------------------------
 
-    def _pending(self, claims: ApprovalClaims | AmendClaims) -> tuple[RunContext, PendingApproval]:
+    def _pending(self, claims: ApprovalClaims | AmendClaims | GrantClaims) -> tuple[RunContext, PendingApproval]:
         run = self._context
         pending = run.approvals.get(claims.request)
         if pending is None and run.was_opened(claims.request):

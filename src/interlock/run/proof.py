@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from interlock.approval import ControlClaims, Controls, RequesterClaims, SignalClaims, Signals
+from interlock.approval.grants import GrantClaims, check_grant
 from interlock.audit import Ledger
 from interlock.definitions import ToolEntry
 from interlock.digest import digest_of, parse
@@ -30,6 +31,8 @@ from interlock.events import (
     CallProposed,
     EgressRequested,
     Event,
+    GrantMade,
+    GrantUsed,
     ModelResponded,
     RunCancelled,
     RunEnded,
@@ -40,12 +43,14 @@ from interlock.events import (
     SignalReceived,
 )
 from interlock.policy import Bundle, decide
+from interlock.policy.fitting_arguments import argument_conditions
 from interlock.run.arguments import load_arguments, normalise
 from interlock.run.attributes import carried, complete
 from interlock.run.catalogue import Scope, access_request, load_manifest
 from interlock.run.contracts import ASK_TOOL, SETTLE_TOOL
 from interlock.run.delegation import NOBODY_HANDED_ON, DelegationClaims, start_fields
 from interlock.run.erasure import check_erasure
+from interlock.run.grants import lets_run
 from interlock.run.receipt import Receipt
 from interlock.run.signal_values import check_fits
 from interlock.run.so_far import SoFar
@@ -77,6 +82,14 @@ class Sources:
     """The bundle of a digest, if it is one that was in force here; raises where it is not."""
 
 
+@dataclass(frozen=True)
+class Granted:
+    """A standing grant that a call used."""
+
+    claims: GrantClaims
+    number: int
+
+
 @dataclass
 class RunProof:
     """The verified facts of one run, event by event."""
@@ -91,6 +104,8 @@ class RunProof:
     decisions: dict[str, Decision] = field(default_factory=dict)
     """The latest verified decision, by call digest."""
     votes: Votes = field(default_factory=Votes)
+    granted: dict[str, Granted] = field(default_factory=dict)
+    """By call digest: the standing grant that lets it run."""
     controls: Controls = field(default_factory=Controls)
     signals: Signals = field(default_factory=Signals)
     workspace: str = ""
@@ -187,6 +202,10 @@ class RunProof:
                 self.votes.reminded(event)
             case ApprovalExpired():
                 self.votes.expired(event)
+            case GrantMade():
+                self._grant_made(event)
+            case GrantUsed():
+                self._grant_used(event)
             case EgressRequested():
                 self._requested_outside(event)
             case CallFinished():
@@ -406,6 +425,36 @@ class RunProof:
         if event.call_id in self._finished_calls:
             raise InvalidInput(f"call_id: {event.call_id!r} finished before this request of it")
         self._egress.setdefault(event.call_digest, []).append(event.request)
+
+    def _grant_made(self, event: GrantMade) -> None:
+        claims = GrantClaims.read(self.sources.api, event.token, now=event.time)
+        proposal = self._proposal(claims.call)
+        for name, said, stated in (
+            ("grant", event.grant, claims.jti),
+            ("request_id", event.request_id, claims.request),
+            ("by", event.by, claims.sub),
+            ("agent", event.agent, claims.agent),
+            ("tool", event.tool, claims.tool),
+            ("agent", claims.agent, proposal.agent),
+            ("tool", claims.tool, proposal.tool),
+        ):
+            same(name, said, stated)
+        argument_conditions(claims.when)
+        check_grant(claims, self.votes.of(event.request_id))
+
+    def _grant_used(self, event: GrantUsed) -> None:
+        claims = GrantClaims.read(self.sources.api, event.token, now=event.time)
+        same("grant", event.grant, claims.jti)
+        proposal = self._proposal(event.call_digest)
+        same("call_id", event.call_id, proposal.call_id)
+        decision = self.decisions.get(event.call_digest)
+        if decision is None or decision.verdict != "ask" or not 1 <= event.number <= claims.uses:
+            raise InvalidInput("grant: nobody was asked about this call, or the grant has no such use")
+        bundle = self.sources.bundle(decision.bundle)
+        access = self.question(proposal, event.time, bundle)
+        if why := lets_run(claims, self.call_of(proposal), access, decision, bundle, event.time):
+            raise InvalidInput(f"grant: it does not let this call run: {why}")
+        self.granted[event.call_digest] = Granted(claims, event.number)
 
     def _controlled(self, event: RunPaused | RunResumed | RunCancelled) -> None:
         if isinstance(event, RunCancelled) and event.by == "temporal" and not event.token:

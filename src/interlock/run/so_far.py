@@ -23,6 +23,7 @@ from interlock.events import (
     CallFinished,
     CallProposed,
     Event,
+    GrantUsed,
     ModelResponded,
     RunStarted,
     SignalReceived,
@@ -122,6 +123,8 @@ class SoFar:
                 self._closed(call, event)
             case ApprovalExpired() | ApprovalWithdrawn() if call := self._requests.get(event.request_id):
                 call.out = call.out if call.approved else event.seq
+            case GrantUsed() if call := self._calls.get(event.call_digest):
+                call.approved = True
             case CallFinished():
                 self._finished(event)
             case _:

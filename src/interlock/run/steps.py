@@ -18,6 +18,8 @@ from interlock.run.contracts import (
     ExecuteOutput,
     OpenRun,
     RunFacts,
+    UseGrantInput,
+    UseGrantOutput,
 )
 from interlock.run.locally import beside
 from interlock.run.told import Told
@@ -27,6 +29,7 @@ OPEN_RUN: Final = "interlock.open_run"
 KEEP: Final = "interlock.keep"
 EXECUTE: Final = "interlock.execute_call"
 COMMIT: Final = "interlock.commit_events"
+USE_GRANT: Final = "interlock.use_grant"
 
 # Whatever is refused is refused for good; only an unreachable part is worth another try.
 PATIENT = RetryPolicy(
@@ -69,6 +72,19 @@ async def execute(request: ExecuteInput) -> ExecuteOutput:
         retry_policy=PATIENT,
         # A cancelled call is recorded with the receipt of what was stopped, so its end is awaited.
         cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    )
+    return done
+
+
+async def use_grant(request: UseGrantInput) -> UseGrantOutput:
+    """Let the executor commit the pending events, and find a standing grant that lets the call run."""
+    done: UseGrantOutput = await workflow.execute_activity(
+        USE_GRANT,
+        request,
+        result_type=UseGrantOutput,
+        task_queue=executor_queue(),
+        start_to_close_timeout=timedelta(seconds=60),
+        retry_policy=PATIENT,
     )
     return done
 

@@ -25,6 +25,8 @@ from interlock.events import (
     CallUnknown,
     EgressRequested,
     Event,
+    GrantMade,
+    GrantUsed,
     ModelResponded,
     RunCancelled,
     RunEnded,
@@ -153,6 +155,10 @@ class Timeline:
                 return event.by, f"{told}{self._because(event.reason)}"
             case ApprovalWithdrawn():
                 return event.by, f"{_short_id(event.request_id)} withdraws the request{self._because(event.reason)}"
+            case GrantMade():
+                return event.by, f"{_short_id(event.request_id)} gives grant {event.grant} for {event.tool}"
+            case GrantUsed():
+                return "policy", f"{self._call(event.call_id)} may run by grant {event.grant}, use {event.number}"
             case ApprovalExpired():
                 return "policy", f"{_short_id(event.request_id)} expired; that denies"
         return "", event.kind

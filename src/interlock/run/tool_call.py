@@ -13,16 +13,23 @@ from typing import Final
 from pydantic import JsonValue
 
 from interlock.approval import ApprovalClaims
-from interlock.events import CallFinished, CallRefused, CallUnknown, EgressRequested
+from interlock.events import CallFinished, CallRefused, CallUnknown, EgressRequested, GrantUsed
 from interlock.graph import CallResult, ProposedCall
 from interlock.run.asking import ask_people, open_request
 from interlock.run.context import RunContext
-from interlock.run.contracts import HAND_OFF_TOOL, PUT_TO_PEOPLE, SETTLE_TOOL, ExecuteInput, ExecuteOutput
+from interlock.run.contracts import (
+    HAND_OFF_TOOL,
+    PUT_TO_PEOPLE,
+    SETTLE_TOOL,
+    ExecuteInput,
+    ExecuteOutput,
+    UseGrantInput,
+)
 from interlock.run.hand_off import handed_on
 from interlock.run.packing import shortened
 from interlock.run.proposal import call_digest, propose, record_decision
 from interlock.run.spent import Spent
-from interlock.run.steps import execute
+from interlock.run.steps import execute, use_grant
 from interlock.run.under_way import CallUnderWay
 from interlock.types.call import Refusal, ToolCall
 
@@ -70,6 +77,7 @@ async def _govern(run: RunContext, place: str, state: CallUnderWay) -> CallResul
         if done.outcome == "refused":
             return _refused(run, state, "executor", done.detail or done.decision.reason)
         state.decision = done.decision
+        state.granted = "no" if state.granted == "yes" else state.granted
         state.requests.pop("call", None)
     return _refused(run, state, "executor", "the executor never accepted the approvals")
 
@@ -100,6 +108,8 @@ async def _permitted(run: RunContext, place: str, state: CallUnderWay) -> CallRe
         return _refused(run, state, "policy", decision.reason)
     if decision.verdict == "allow":
         return None
+    if await _granted(run, state):
+        return None
     pending = await ask_people(run, state, call, decision, kind="call")
     if pending.state == "expired":
         detail = f"nobody of route {pending.request.route.name!r} decided in time; that denies"
@@ -110,6 +120,22 @@ async def _permitted(run: RunContext, place: str, state: CallUnderWay) -> CallRe
         review = pending.request.route.review(pending.emergency.sub)
         state.requests["review"] = await open_request(run, call, decision, "review", review)
     return None if pending.state == "approved" else await _not_approved(run, place, state, pending.last.claims)
+
+
+async def _granted(run: RunContext, state: CallUnderWay) -> bool:
+    """Whether a standing grant lets the call run, about which people would be asked."""
+    call, decision = state.decided()
+    if state.granted == "" and decision.route is not None and decision.route.grants is not None:
+        await run.begin()
+        events = run.chain.unsent()
+        found = await use_grant(UseGrantInput(call=shortened(run.input.run, call.call_id), events=events))
+        run.chain.committed(events.last)
+        state.granted = "yes" if found.grant else "no"
+        if found.grant:
+            run.chain.record(
+                GrantUsed, call_id=call.call_id, call_digest=call_digest(call), **found.model_dump(mode="json")
+            )
+    return state.granted == "yes"
 
 
 async def _execute(run: RunContext, state: CallUnderWay) -> ExecuteOutput:

@@ -109,7 +109,7 @@ class Trail(Closed, frozen=False):
                 return self._of_call(stated, ("agent", "tool"))
             case "approval.requested":
                 return self._of_call(stated, ("call_digest", "agent", "tool", "subject"))
-            case "egress.requested" | "call.finished" | "call.unknown":
+            case "egress.requested" | "call.finished" | "call.unknown" | "grant.used":
                 return self._of_call(stated, ("call_digest",))
             case "agent.finished":
                 return {"agent": self.agent, "transcript": self.heads.get(self.agent, "")}

@@ -4,6 +4,8 @@ the next, so that nothing is proposed, asked or run twice.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from interlock.graph import ProposedCall
@@ -47,6 +49,8 @@ class CallUnderWay(UnderWay):
     proposed: ProposedCall
     edited_from: str = ""
     """The call that an approver edited into this one."""
+    granted: Literal["", "yes", "no"] = ""
+    """Whether a standing grant lets it run; empty: nobody looked."""
     rounds: int = 0
     """How often the executor was asked."""
     doubt: str = ""

@@ -44,7 +44,7 @@ class Votes:
         Raises:
             InvalidInput, Refused, Conflict, TokenRejected: what speaks against it.
         """
-        pending = self._of(event.request_id)
+        pending = self.of(event.request_id)
         claims = ApprovalClaims.read(api, event.token, now=event.time)
         same("verdict", event.verdict, claims.verdict)
         same("approver", event.approver, claims.sub)
@@ -62,7 +62,7 @@ class Votes:
         Raises:
             InvalidInput: the one before neither approved nor is past its deadline, or another one follows.
         """
-        pending = self._of(event.request_id)
+        pending = self.of(event.request_id)
         if event.why == "escalated":
             pending.escalate(event.time)
         for name, said, found in (
@@ -79,7 +79,7 @@ class Votes:
         Raises:
             InvalidInput, Refused, Conflict, TokenRejected: what speaks against it.
         """
-        pending, claims = self._of(event.request_id), AmendClaims.read(api, event.token, now=event.time)
+        pending, claims = self.of(event.request_id), AmendClaims.read(api, event.token, now=event.time)
         verb = "reassign" if isinstance(event, ApprovalReassigned) else "withdraw"
         for name, said, found in (
             ("verb", verb, claims.verb),
@@ -95,11 +95,11 @@ class Votes:
 
     def reminded(self, event: ApprovalReminded) -> None:
         """Take that people were due to be reminded. Raises InvalidInput where they were not."""
-        self._of(event.request_id)
+        self.of(event.request_id)
 
     def expired(self, event: ApprovalExpired) -> None:
         """Close a request that nobody decided in time: nothing that is said later counts."""
-        self._of(event.request_id).expire()
+        self.of(event.request_id).expire()
 
     def asked(self, about: RequestKind, call_digest: str) -> bool:
         """Whether a request of this kind on a call was opened."""
@@ -122,7 +122,8 @@ class Votes:
         if claims.verdict == "edit":
             self.edits[request.call_id] = claims.edited
 
-    def _of(self, request_id: str) -> PendingApproval:
+    def of(self, request_id: str) -> PendingApproval:
+        """A request that was opened. Raises InvalidInput where none was."""
         if request_id not in self.pending:
             raise InvalidInput(f"request_id: {request_id!r} was never opened")
         return self.pending[request_id]

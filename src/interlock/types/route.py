@@ -61,6 +61,16 @@ class Emergency(Closed):
     review_within_s: int = Field(ge=1)
 
 
+class GrantTerms(Closed):
+    """Which standing grants approvers may give."""
+
+    longest_s: int = Field(ge=1)
+    uses: int = Field(ge=1)
+    """At most so often."""
+    patterns: bool = False
+    """Whether for other arguments than exactly those that were shown."""
+
+
 class Route(Slim):
     """Who must approve, resolved to people."""
 
@@ -72,6 +82,8 @@ class Route(Slim):
     stand_ins: tuple[SubjectName, ...] = ()
     """Who may decide in place of an approver, if that one says so; sorted."""
     emergency: Emergency | None = None
+    grants: GrantTerms | None = None
+    """Only where it has one stage that one person decides."""
 
     @model_validator(mode="before")
     @classmethod
