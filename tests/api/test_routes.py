@@ -117,10 +117,15 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/runs/{run}/signals"): {"name": "x", "value": 1},
     ("POST", "/v1/runs/{run}/erasure"): {"reason": "mine"},
     ("POST", "/v1/approvals/{request_id}/decisions"): {"call_digest": "", "decision": {"type": "approve"}},
+    ("POST", "/v1/approvals/{request_id}/signing"): {"call_digest": "", "decision": {"type": "approve"}},
     ("POST", "/v1/approvals/{request_id}/withdrawal"): {"reason": "mine"},
     ("POST", "/v1/approvals/{request_id}/reassignment"): {"to": "user:eve", "reason": "mine"},
     ("POST", "/v1/audit/runs/{run}/verification"): None,
 }
+
+
+VALUES = dict.fromkeys(("name", "token", "sign_in", "deputy", "passkey"), "x") | {"digest": "sha256:" + "0" * 64}
+"""Of what every path may name."""
 
 
 async def test_the_wrong_tenant_finds_nothing(api: Api, other: Api, theirs: dict[str, Any]) -> None:
@@ -168,14 +173,7 @@ async def test_without_a_sign_in_nothing_is_told(api: Api, theirs: dict[str, Any
     for method, route in routes(api.app):
         if (method, route.path) in PUBLIC or not route.path.startswith(PROGRAMS):
             continue
-        values = {
-            **theirs,
-            "name": "x",
-            "token": "x",
-            "sign_in": "x",
-            "deputy": "x",
-            "digest": "sha256:" + "0" * 64,
-        }
+        values = {**VALUES, **theirs}
         answer = await api.client().request(method, route.path.format(**values))
         assert answer.status_code == 401, f"{method} {route.path}"
         assert answer.headers["content-type"] == "application/problem+json"
@@ -189,14 +187,7 @@ async def test_a_scope_is_a_limit(api: Api, theirs: dict[str, Any]) -> None:
         permissions = asked(route)
         if not permissions or permissions == {"runs:read"}:
             continue
-        values = {
-            **theirs,
-            "name": "x",
-            "token": "x",
-            "sign_in": "x",
-            "deputy": "x",
-            "digest": "sha256:" + "0" * 64,
-        }
+        values = {**VALUES, **theirs}
         body = BODIES.get((method, route.path), {})
         answer = await client.request(method, route.path.format(**values), json=body)
         assert answer.status_code in (403, 422), f"{method} {route.path}: {answer.status_code}"

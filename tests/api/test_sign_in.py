@@ -140,6 +140,7 @@ async def test_signing_out(api: Api) -> None:
 
 
 async def test_signing_out_everywhere(api: Api) -> None:
+    api.held.accounts.sessions.end_all("user:dave", "default")
     first, second, other = [await api.signed_in(f"user:{name}") for name in ("dave", "dave", "carol")]
     listed = (await first.get("/v1/me/sign-ins")).json()
     assert [one["this"] for one in listed].count(True) == 1

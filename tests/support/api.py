@@ -47,11 +47,13 @@ class Api:
         found: Services = self.app.state.services
         return found
 
-    def client(self, token: str = "", *, client: str = "127.0.0.1", **options: Any) -> httpx.AsyncClient:
+    def client(
+        self, token: str = "", *, client: str = "127.0.0.1", base: str = BASE, **options: Any
+    ) -> httpx.AsyncClient:
         """A client at an address; with a token, it sends it."""
         headers = {"authorization": f"Bearer {token}"} if token else {}
         transport = httpx.ASGITransport(app=self.app, raise_app_exceptions=False, client=(client, 1))
-        return httpx.AsyncClient(transport=transport, base_url=BASE, headers=headers, **options)
+        return httpx.AsyncClient(transport=transport, base_url=base, headers=headers, **options)
 
     def token(self, person: str, scopes: Sequence[str] = (), *, days: float = 1) -> str:
         """A token of a person: for everything, unless scopes are named."""
@@ -65,13 +67,13 @@ class Api:
         )
         return secret
 
-    def acting(self, person: str, scopes: Sequence[str] = ()) -> httpx.AsyncClient:
+    def acting(self, person: str, scopes: Sequence[str] = (), *, base: str = BASE) -> httpx.AsyncClient:
         """A client that acts for a person by a token."""
-        return self.client(self.token(person, scopes))
+        return self.client(self.token(person, scopes), base=base)
 
-    async def signed_in(self, person: str) -> httpx.AsyncClient:
+    async def signed_in(self, person: str, *, base: str = BASE) -> httpx.AsyncClient:
         """A browser in which a person is signed in by a link; `csrf` of it is in its header."""
-        client = self.client()
+        client = self.client(base=base)
         now = datetime.now(UTC)
         code = self.held.accounts.links.make(person, self.held.settings.tenant, now=now)
         answer = await client.post("/sign-in/link", data={"code": code})

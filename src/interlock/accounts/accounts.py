@@ -10,13 +10,14 @@ from interlock.accounts.answers import Answers
 from interlock.accounts.attempts import Attempts
 from interlock.accounts.deputies import Deputies
 from interlock.accounts.links import Links
+from interlock.accounts.passkeys import Passkeys
 from interlock.accounts.sessions import Sessions
 from interlock.accounts.tokens import Tokens
 from interlock.database import Store, migrate
 from interlock.settings import Settings
 
 FOLDER: Final = Path(__file__).parent / "migrations"
-LAST: Final = "accounts_0002"
+LAST: Final = "accounts_0003"
 """The newest migration: known without loading Alembic, so that opening stays quick."""
 
 
@@ -30,6 +31,7 @@ class Accounts:
         attempts: to sign in.
         answers: given to requests with an Idempotency-Key.
         deputies: who decides for whom.
+        passkeys: of people, and what they signed.
     """
 
     def __init__(self, url: str, *, idle: timedelta, life: timedelta) -> None:
@@ -47,6 +49,7 @@ class Accounts:
         self.attempts = Attempts(self.store)
         self.answers = Answers(self.store)
         self.deputies = Deputies(self.store)
+        self.passkeys = Passkeys(self.store)
 
     @classmethod
     def of(cls, settings: Settings) -> Accounts:

@@ -72,7 +72,7 @@ passkeys: Final = Table(
     "passkeys",
     accounts,
     Column("credential", Text, primary_key=True),
-    *_text("person", "tenant", "name", "public_key"),
+    *_text("person", "tenant", "name", "statement"),
     Column("sign_count", BigInteger, nullable=False),
     *_text("made_at"),
     Column("used_at", Text),
@@ -87,4 +87,12 @@ deputies: Final = Table(
     Column("revoked_at", Text),
     Index("deputies_of_stand_ins", "stand_in", "tenant"),
     Index("deputies_of_people", "person", "tenant"),
+)
+
+decision_signatures: Final = Table(
+    "decision_signatures",
+    accounts,
+    Column("signature", Text, primary_key=True),
+    *_text("request", "person", "tenant", "verdict", "call", "at", "content"),
+    Index("decision_signatures_of_requests", "request"),
 )

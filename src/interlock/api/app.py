@@ -23,10 +23,12 @@ from interlock.api.routes import (
     agents,
     approvals,
     audit,
+    decisions,
     deputies,
     health,
     me,
     openapi,
+    passkeys,
     policies,
     runs,
     sign_in,
@@ -36,7 +38,21 @@ from interlock.api.services import Services, open_services
 from interlock.settings import Settings
 
 Opened = Callable[[Settings], AbstractAsyncContextManager[Services]]
-_PARTS: Final = (sign_in, openapi, health, me, deputies, runs, approvals, policies, audit, agents, tools)
+_PARTS: Final = (
+    sign_in,
+    openapi,
+    health,
+    me,
+    deputies,
+    passkeys,
+    runs,
+    approvals,
+    decisions,
+    policies,
+    audit,
+    agents,
+    tools,
+)
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]", "::1")
 
 

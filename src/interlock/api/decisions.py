@@ -7,7 +7,7 @@ reject, respond) and that of the Agent Inbox before it (accept, edit with `args`
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import ConfigDict, Field, JsonValue
 
@@ -102,6 +102,10 @@ class Decide(Body):
         max_length=140,
         description="The approver for whom you decide; left out: for yourself.",
         examples=["user:carol"],
+    )
+    passkey: dict[str, Any] | None = Field(
+        default=None,
+        description="What your authenticator signed for this decision: the credential, as `toJSON()` gives it.",
     )
     emergency: bool = Field(
         default=False,
