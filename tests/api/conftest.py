@@ -45,7 +45,10 @@ class Asks(Workflow):
 async def api(temporal_address: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Api]:
     root = project(tmp_path_factory.mktemp("api") / "project", TOOLS, AGENTS, RULES)
     with (root / "permissions" / "routes.yaml").open("a") as file:
-        file.write("  - {name: covered, approvers: [user:carol], stand_ins: [user:dave], expires_after: 1h}\n")
+        file.write(
+            "  - {name: covered, approvers: [user:carol], stand_ins: [user:dave], expires_after: 1h, "
+            "grants: {longest: 8h, uses: 3, patterns: true}}\n"
+        )
     (root / "workflows" / "asks.py").write_text(ASKING)
     async with running(settings_for(root, temporal_address, name="api")) as runtime, serving(runtime) as found:
         yield found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -107,24 +108,32 @@ async def other(api: Api) -> AsyncIterator[Api]:
 @pytest.fixture(scope="module")
 async def theirs(api: Api) -> dict[str, Any]:
     """What tenant `default` has."""
-    run = await api.runtime.start("sender", "go")
+    run = await api.runtime.start("payer", "go")
     row = await api.runtime.approval(run)
-    return {"run": run, "request_id": row.request_id, "call": row.call_digest}
+    terms: dict[str, Any] = {"lasts": timedelta(hours=1), "uses": 1, "reason": "theirs"}
+    given = await api.runtime.client.grant(row, by="user:carol", **terms)
+    await eventually(lambda: api.held.ledger.grants("default"))
+    return {"run": run, "request_id": row.request_id, "call": row.call_digest, "grant": given.grant}
 
 
+ABSENT = "sha256:" + "0" * 64
 BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/runs/{run}/control"): {"verb": "cancel"},
     ("POST", "/v1/runs/{run}/signals"): {"name": "x", "value": 1},
     ("POST", "/v1/runs/{run}/erasure"): {"reason": "mine"},
     ("POST", "/v1/approvals/{request_id}/decisions"): {"call_digest": "", "decision": {"type": "approve"}},
     ("POST", "/v1/approvals/{request_id}/signing"): {"call_digest": "", "decision": {"type": "approve"}},
+    ("POST", "/v1/approvals/{request_id}/grants"): {"call_digest": "", "hours": 1, "uses": 1, "reason": "mine"},
+    ("POST", "/v1/grants/{grant}/revocation"): {"reason": "mine"},
     ("POST", "/v1/approvals/{request_id}/withdrawal"): {"reason": "mine"},
     ("POST", "/v1/approvals/{request_id}/reassignment"): {"to": "user:eve", "reason": "mine"},
     ("POST", "/v1/audit/runs/{run}/verification"): None,
 }
 
 
-VALUES = dict.fromkeys(("name", "token", "sign_in", "deputy", "passkey"), "x") | {"digest": "sha256:" + "0" * 64}
+VALUES = dict.fromkeys(("name", "token", "sign_in", "deputy", "passkey", "grant"), "x") | {
+    "digest": "sha256:" + "0" * 64
+}
 """Of what every path may name."""
 
 
@@ -133,7 +142,7 @@ async def test_the_wrong_tenant_finds_nothing(api: Api, other: Api, theirs: dict
     assert (await client.get("/v1/me")).json()["tenant"] == "other"
     walked = 0
     for method, route in routes(other.app):
-        about = [name for name in ("run", "request_id") if f"{{{name}}}" in route.path]
+        about = [name for name in ("run", "request_id", "grant") if f"{{{name}}}" in route.path]
         if not about:
             continue
         body = BODIES.get((method, route.path))
@@ -141,10 +150,11 @@ async def test_the_wrong_tenant_finds_nothing(api: Api, other: Api, theirs: dict
             body = {**body, "call_digest": theirs["call"]}
         answer = await client.request(method, route.path.format(**theirs), json=body)
         assert answer.status_code == 404, f"{method} {route.path}: {answer.text}"
-        missing = {"run": "never-1", "request_id": "never-1:a1"}
+        missing = {"run": "never-1", "request_id": "never-1:a1", "grant": "0" * 32}
         absent = await client.request(method, route.path.format(**missing), json=body)
-        known = answer.text.replace(theirs["request_id"], "ID").replace(theirs["run"], "ID")
-        unknown = absent.text.replace("never-1:a1", "ID").replace("never-1", "ID")
+        known, unknown = answer.text, absent.text
+        for name in ("request_id", "run", "grant"):
+            known, unknown = known.replace(theirs[name], "ID"), unknown.replace(missing[name], "ID")
         assert known == unknown, "what is another tenant's looks as what never was"
         walked += 1
     assert walked >= 8
@@ -154,7 +164,7 @@ async def test_the_wrong_tenant_finds_nothing(api: Api, other: Api, theirs: dict
 
 async def test_the_wrong_tenant_lists_nothing(other: Api, theirs: dict[str, Any]) -> None:
     client = other.acting("user:eve")
-    for path in ("/v1/runs", "/v1/approvals", "/v1/approvals?state=closed", "/v1/audit/alarms"):
+    for path in ("/v1/runs", "/v1/approvals", "/v1/approvals?state=closed", "/v1/audit/alarms", "/v1/grants"):
         answer = await client.get(path)
         assert answer.status_code == 200
         assert theirs["run"] not in answer.text
