@@ -18,6 +18,7 @@ EXPECTED = {
     "run artifacts", "run artifact", "run output", "run export", "run history",
     "run live", "run diff-workspace",
     "approval list", "approval show", "approval approve", "approval reject", "approval respond", "approval edit", "approval withdraw", "approval reassign",
+    "approval grant", "approval grants", "approval revoke",
     "compile", "policy check", "policy lint", "policy fmt", "policy show", "policy schema", "policy test",
     "policy mutate", "policy explain", "policy can", "policy who", "policy diff", "policy impact", "policy shadow",
     "policy suggest", "policy proposals", "policy review", "policy notices",

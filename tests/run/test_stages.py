@@ -9,14 +9,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from support.authenticator import Authenticator
 from support.runtime import Runtime, eventually, running, settings_for
 from support.scenario import Tool, ask, call, playbook, project
+from support.signing_decisions import ORIGIN, registered
+from support.signing_decisions import signed as sign_decision
 from support.verifying import verified
 from temporalio.client import WorkflowUpdateFailedError
 
 from interlock.approval import CONTROL_LIFE, AmendClaims, lifetime
 from interlock.audit import ApprovalRow
-from interlock.errors import Conflict, Refused
+from interlock.errors import Conflict, Refused, TokenRejected
 from interlock.run.contracts import AmendInput
 from interlock.run.inbox import request_card
 from interlock.signing import load_signer
@@ -33,6 +36,7 @@ routes:
       - {name: board, approvers: [user:dave, user:erin], quorum: 1, expires_after: 1h}
     stand_ins: [user:erin]
     emergency: {approvers: [user:erin], reviewers: [user:carol, user:dave], review_within: 1h}
+  - {name: signed, approvers: [user:carol], expires_after: 1h, passkey: true}
   - name: hasty
     stages:
       - {name: team, approvers: [user:carol], expires_after: 3s, at_deadline: escalate, remind_after: 1s}
@@ -48,14 +52,15 @@ users:
 AGENTS: dict[str, Any] = {
     "payer": playbook(call("pay", text="x")),
     "hasty": playbook(call("hurry", text="x")),
+    "signer": playbook(call("sign", text="x")),
 }
 
 
 @pytest.fixture(scope="module")
 async def runtime(temporal_address: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Runtime]:
     root = tmp_path_factory.mktemp("stages") / "project"
-    tools = {name: Tool("return f'did {text}'") for name in ("pay", "hurry")}
-    project(root, tools, AGENTS, [ask("pay", "staged"), ask("hurry", "hasty")])
+    tools = {name: Tool("return f'did {text}'") for name in ("pay", "hurry", "sign")}
+    project(root, tools, AGENTS, [ask("pay", "staged"), ask("hurry", "hasty"), ask("sign", "signed")])
     (root / "permissions" / "routes.yaml").write_text(ROUTES)
     (root / "permissions" / "people.yaml").write_text(PEOPLE)
     async with running(settings_for(root, temporal_address, name="stages")) as found:
@@ -147,6 +152,23 @@ async def test_requester_withdraws(runtime: Runtime) -> None:
     refused = next(event for event in runtime.ledger.events(run) if event.kind == "call.refused")
     assert refused.by == "withdrawn"
     assert runtime.ledger.approval(row.request_id).state == "withdrawn"
+
+
+async def test_passkey_signs_what_the_route_demands(runtime: Runtime) -> None:
+    run = await runtime.start("signer", "sign")
+    row = await waits(runtime, run, route="signed")
+    with pytest.raises(Refused, match="must sign this decision with a passkey"):
+        await runtime.client.decide(row, "approve", approver="user:carol")
+    hers = Authenticator(ORIGIN, "localhost")
+    passkey = registered(hers, runtime.client.api, "user:carol")
+    about = {"run": run, "request": row.request_id, "call": row.call_digest}
+    for_another = sign_decision(hers, passkey, **about, verdict="reject")
+    with pytest.raises(TokenRejected, match="did not sign"):
+        await runtime.client.decide(row, "approve", approver="user:carol", signature=for_another)
+    signature = sign_decision(hers, passkey, **about, verdict="approve")
+    await runtime.client.decide(row, "approve", approver="user:carol", signature=signature)
+    assert (await runtime.client.wait(run)).status == "completed"
+    assert "call.finished" in await proven(runtime, run)
 
 
 async def test_statement_that_the_api_did_not_sign(runtime: Runtime) -> None:

@@ -11,12 +11,13 @@ from interlock.api.cards import looked
 from interlock.api.decisions import Decide, Meant, meant
 from interlock.api.relying_party import signature_of
 from interlock.api.services import Services
-from interlock.approval.passkeys import DecisionSignature, challenge_of, check_signature
+from interlock.approval.passkeys import challenge_of, check_signature
 from interlock.audit import ApprovalRow
 from interlock.digest import digest_of
 from interlock.errors import Conflict
 from interlock.run.arguments import normalise
 from interlock.signing import load_verifier
+from interlock.types.signature import DecisionSignature
 
 
 def resolved(held: Services, row: ApprovalRow, body: Decide) -> Meant:

@@ -24,10 +24,11 @@ from webauthn.helpers.structs import (
 )
 
 from interlock.accounts.passkeys import Passkey
-from interlock.approval.passkeys import DecisionSignature, PasskeyClaims
+from interlock.approval.passkeys import PasskeyClaims
 from interlock.errors import InvalidInput, TokenRejected
 from interlock.settings import Settings
 from interlock.signing import Signer
+from interlock.types.signature import DecisionSignature
 
 LIFE: Final = timedelta(days=3650)
 """Of the API's statement about a key: what it signed is verified for as long as the record is kept."""

@@ -82,6 +82,8 @@ class Card(Closed):
     """How many of the quorum there are."""
     emergency: tuple[str, ...]
     """Who may break the glass."""
+    passkey: bool
+    """Whether a decision that lets something happen must be signed with a passkey."""
     stand_ins: tuple[str, ...]
     """To whom a decision may be handed on."""
     requester: str
@@ -147,6 +149,7 @@ def build_card(
         quorum=stage.quorum,
         approvals=sum(vote.claims.stage == stage.name for vote in pending.approvals()),
         emergency=request.route.emergency.people if request.route.emergency and request.kind == "call" else (),
+        passkey=stage.passkey,
         stand_ins=request.route.stand_ins,
         requester=request.requester,
         requested_at=request.requested_at,

@@ -82,6 +82,18 @@ def check_about(request: ApprovalRequest, claims: ApprovalClaims) -> None:
         raise InvalidInput(f"message: {claims.verdict} needs a message for the agent to read")
 
 
+def check_signed(claims: ApprovalClaims, stages: Sequence[Stage]) -> None:
+    """Raises Refused where one of these stages wants what lets something happen signed by a passkey and it is not.
+
+    The signature itself was verified when the statement was read.
+    """
+    if claims.verdict != "reject" and claims.signature is None and any(stage.passkey for stage in stages):
+        raise Refused(
+            f"{claims.sub} must sign this decision with a passkey: the route demands it",
+            next_step="decide in the browser, or send `passkey` with the decision",
+        )
+
+
 def check_emergency(claims: ApprovalClaims, route: Route) -> None:
     """Raises unless this person may break the glass on this route, and says why.
 
@@ -93,6 +105,7 @@ def check_emergency(claims: ApprovalClaims, route: Route) -> None:
         raise InvalidInput("emergency: it goes with your own approval of a call, and with nothing else")
     if not claims.message.strip():
         raise InvalidInput("message: an emergency approval needs a reason, which is reviewed afterwards")
+    check_signed(claims, route.stages)
     if route.emergency is None or claims.sub not in route.emergency.people:
         raise Refused(f"route {route.name!r} does not let {claims.sub} approve in an emergency")
     if not set(route.emergency.reviewers) - {claims.sub}:
@@ -150,6 +163,7 @@ def check_quorum(
         own = [claims for claims in votes if claims.stage == stage.name]
         for claims in own:
             people = {claims.sub, (seats or Seats()).seat(claims, route, stage)}
+            check_signed(claims, (stage,))
             if not people.isdisjoint(known):
                 raise Conflict(f"{claims.sub} approved twice; a quorum counts people")
             check_apart(people, known, route)

@@ -19,8 +19,8 @@ from interlock.digest import canonical
 from interlock.errors import TokenRejected
 from interlock.signing import Verifier
 from interlock.types.approval import ApprovalVerdict
-from interlock.types.closed import Closed
 from interlock.types.names import OptionalDigest, RunId
+from interlock.types.signature import DecisionSignature
 
 _PURPOSE: Final = "interlock-decision-1"
 
@@ -38,19 +38,6 @@ class PasskeyClaims(Statement):
     """The domain that it is for."""
     origin: str
     """The only origin whose pages it counts from."""
-
-
-class DecisionSignature(Closed):
-    """What an authenticator signed, with the registration of its key: all that it takes to verify it again."""
-
-    passkey: str
-    """The API's statement about the key."""
-    client_data: str
-    """clientDataJSON, base64url: holds challenge and origin."""
-    authenticator_data: str
-    """Base64url: holds the domain's hash and whether the person was verified."""
-    signature: str
-    """Base64url, over the two before."""
 
 
 def challenge_of(

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Literal
 
 from interlock.approval.amending import AmendClaims
-from interlock.approval.judge import Seats, check_about, check_apart, check_emergency, check_person
+from interlock.approval.judge import Seats, check_about, check_apart, check_emergency, check_person, check_signed
 from interlock.approval.tokens import ApprovalClaims
 from interlock.errors import Conflict, InvalidInput, Refused
 from interlock.types.approval import ApprovalRequest, RequestState
@@ -114,6 +114,7 @@ class PendingApproval:
         if claims.stage != self.stage.name:
             raise Conflict(f"stage {self.stage.name!r} decides now, not {claims.stage!r}", next_step="look again")
         Seats(self.moved).seat(claims, self.request.route, self.stage)
+        check_signed(claims, (self.stage,))
         if claims.verdict == "approve":
             approved = {name for vote in self.approvals() for name in (vote.claims.sub, vote.claims.seat)}
             check_apart(people, approved, self.request.route)

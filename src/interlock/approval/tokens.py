@@ -17,6 +17,7 @@ from interlock.signing import Signer, Verifier, unverified
 from interlock.types.approval import ApprovalVerdict, RequestKind
 from interlock.types.closed import Closed
 from interlock.types.names import Digest, Name, OptionalDigest, RunId, SubjectName
+from interlock.types.signature import DecisionSignature
 
 
 def _nonce() -> str:
@@ -119,10 +120,20 @@ class ApprovalClaims(Claims):
     one decision, or it is their own."""
     emergency: bool = False
     """Whether they break the glass: it counts alone, and is reviewed."""
+    signature: DecisionSignature | None = None
+    """What their passkey signed of this decision; None: nothing."""
 
     def _check_parts(self, verifier: Verifier) -> None:
         if self.deputy:
             DeputyClaims.read(verifier, self.deputy, now=None)
+        if self.signature is not None:
+            # Here, because few decisions are signed and every part of the runtime reads this module.
+            from interlock.approval.passkeys import challenge_of, check_signature
+
+            challenge = challenge_of(
+                run=self.run, request=self.request, call=self.call, verdict=self.verdict, edited=self.edited
+            )
+            check_signature(self.signature, verifier, person=self.sub, tenant=self.tenant, challenge=challenge)
 
     def is_deputy(self) -> bool:
         """Whether the approver named this person as deputy for the time of this decision. The statement's signature

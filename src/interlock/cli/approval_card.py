@@ -73,6 +73,8 @@ def _route(card: Card) -> list[tuple[str, str]]:
         for one in card.stages
         if len(card.stages) > 1
     ]
+    if card.passkey:
+        found.append(("passkey", "the decision must be signed with a passkey, in the browser"))
     if card.stand_ins:
         found.append(("stand-ins", ", ".join(card.stand_ins)))
     if card.emergency:

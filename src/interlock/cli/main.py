@@ -21,6 +21,7 @@ from interlock.cli import (
     approval,
     approval_amend,
     approval_edit,
+    approval_grant,
     approval_stats,
     builds,
     codec,
@@ -125,6 +126,7 @@ app.add_typer(approval.app, name="approval")
 approval_edit.add_to(approval.app)
 approval_stats.add_to(approval.app)
 approval_amend.add_to(approval.app)
+approval_grant.add_to(approval.app)
 app.add_typer(policy.app, name="policy")
 app.add_typer(agent.app, name="agent")
 app.add_typer(tool.app, name="tool")

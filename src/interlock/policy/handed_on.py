@@ -102,6 +102,7 @@ def _shared(routes: Sequence[Route]) -> Route:
         approvers=tuple(sorted(people)),
         quorum=max(one.quorum for one in stages),
         rejections=min(one.rejections for one in stages),
+        passkey=any(one.passkey for one in stages),
         expires_after_s=min(one.expires_after_s for one in stages),
     )
     return Route(name=routes[0].name, stages=(stage,), **_strictest(routes))

@@ -52,6 +52,7 @@ class Resolver:
             only_escalated=bool(written and written.only_escalated),
             remind_after_s=terms.remind_after_s,
             hours=self._hours(terms.hours),
+            passkey=bool(terms.passkey),
         )
 
     def _hours(self, name: str | None) -> WorkingHours | None:

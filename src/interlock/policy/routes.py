@@ -76,6 +76,8 @@ class Terms(Closed):
     """`30m`, `4h`, `2d`; after that the call counts as denied, or the next stage decides."""
     hours: Name | None = None
     """A calendar: only its hours count for deadline and reminders."""
+    passkey: bool | None = None
+    """Whether whoever approves, edits or answers must sign it with a passkey; false if left out."""
     remind_after: Many[Span] | None = None
     """When those who have not decided are reminded."""
 

@@ -63,6 +63,7 @@ from interlock.settings import Settings
 from interlock.signing import Signer
 from interlock.types.approval import ApprovalVerdict
 from interlock.types.blobs import BlobStore
+from interlock.types.signature import DecisionSignature
 
 T = TypeVar("T")
 
@@ -178,6 +179,7 @@ class RunClient:
         seat: str = "",
         deputy: str = "",
         emergency: bool = False,
+        signature: DecisionSignature | None = None,
     ) -> VoteOutput:
         """Take a person's decision on a request, at the stage that the row names.
 
@@ -190,6 +192,7 @@ class RunClient:
             bundle: the policy under which they were asked.
             seat: the approver for whom they decide; empty: for themselves.
             deputy: that approver's statement that they may; empty: this one decision was handed to them.
+            signature: what their passkey signed of it.
             emergency: break the glass: the call runs on their word alone, and others review it.
 
         Raises:
@@ -211,6 +214,7 @@ class RunClient:
             seat=seat,
             deputy=deputy,
             emergency=emergency,
+            signature=signature,
             **lifetime_until(datetime.now(UTC), request.ends_at),
         )
         vote = VoteInput(token=claims.signed(self.api))

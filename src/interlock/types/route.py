@@ -38,6 +38,8 @@ class Stage(Slim):
     remind_after_s: tuple[int, ...] = ()
     """Seconds after its beginning, counted as the deadline is; sorted."""
     hours: WorkingHours | None = None
+    passkey: bool = False
+    """Whether whoever approves, edits or answers must sign that with a passkey."""
 
     def deadline(self, since: datetime) -> datetime:
         """When it ends, had it begun at `since`."""

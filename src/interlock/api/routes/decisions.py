@@ -54,6 +54,7 @@ async def decide(
             seat=seat,
             deputy=await asyncio.to_thread(_deputy, held, who, seat) if seat else "",
             emergency=body.emergency,
+            signature=signature,
         )
         if signature is not None:
             await asyncio.to_thread(keep, held, who, row, decision, signature)
