@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -134,14 +134,55 @@ def test_two_processes_send_each_notification_once(
             stack.enter_context(serving(project))
         for number in range(60):
             _ask(ledger, f"fix-{number}")
-        end = time.monotonic() + 60
-        while len(receiver.taken) < 60 and time.monotonic() < end:
-            time.sleep(0.05)
+        _until(lambda: len(receiver.taken) >= 60)
         time.sleep(1.5)  # whoever would send one a second time has looked again
     ids = Counter(headers["webhook-id"] for headers, _ in receiver.taken)
     runs = {json.loads(body)["data"]["run"] for _, body in receiver.taken}
     assert runs == {f"fix-{number}" for number in range(60)}
     assert set(ids.values()) == {1}
+
+
+SHORT_LEASE = """
+import sys
+from datetime import timedelta
+from interlock.notifications import outbox
+outbox.LEASE = timedelta(seconds=3)
+sys.argv = ["interlock", "notifications", "serve"]
+from interlock.cli.main import main
+main()
+"""
+
+
+@pytest.mark.timeout(90)
+def test_what_a_killed_sender_held_is_sent_by_another(
+    receiver: Receiver, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INTERLOCK_TENANT", "acme")
+    with ExitStack() as stack:
+        stack.enter_context(closing(SqlBlobs(f"sqlite:///{project}/.interlock/blobs.db")))
+        ledger = stack.enter_context(closing(Ledger(f"sqlite:///{project}/.interlock/ledger.db")))
+        receiver.hold.clear()  # the request arrives, and no answer comes
+        first = subprocess.Popen([sys.executable, "-c", SHORT_LEASE], cwd=project)
+        stack.callback(first.wait)
+        stack.callback(first.kill)
+        _ask(ledger, "fix-1")
+        _until(lambda: len(receiver.taken) == 1)
+        first.kill()
+        receiver.hold.set()
+        stack.enter_context(serving(project))
+        _until(lambda: len(receiver.taken) == 2)
+        with closing(outbox(project)) as box:
+            _until(lambda: box.counts() == {"sent": 1})
+            assert [told.attempts for told in box.listed("sent", 10)] == [2]
+    # The receiver had it before, and can tell.
+    assert len({headers["webhook-id"] for headers, _ in receiver.taken}) == 1
+
+
+def _until(probe: Callable[[], bool]) -> None:
+    end = time.monotonic() + 40
+    while not probe():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
 
 
 def _ask(ledger: Ledger, run: str) -> None:
