@@ -234,7 +234,7 @@ class ApprovalWithdrawn(EventBase):
 
 
 class GrantMade(EventBase):
-    """An approver gave a standing grant on a request's card: calls like its call run without asking for some time."""
+    """An approver gave a standing grant on a request's card: calls like its call run without asking for a while."""
 
     kind: Literal["grant.made"] = "grant.made"
     grant: str

@@ -1,4 +1,4 @@
-"""`interlock approval grant`, `grants` and `revoke`: calls like one that was shown run without asking for a while."""
+"""`interlock approval grant`, `grants`, `revoke`: calls like one that was shown run without asking for a while."""
 
 from __future__ import annotations
 
