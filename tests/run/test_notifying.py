@@ -25,6 +25,7 @@ from interlock.events import (
     ApprovalRequested,
     ApprovalWithdrawn,
     EventBase,
+    GrantMade,
     RunEnded,
 )
 from interlock.notifications import Channels, Details, Email, Outbox, Sender, Webhook
@@ -142,7 +143,8 @@ def test_every_kind_of_event_about_a_request_is_told_once(
     first = told(outbox), told(outbox, "email")
     notifier.look()
     assert (told(outbox), told(outbox, "email")) == first
-    happened = {event.kind for event in run.events if event.kind.startswith("approval.")} | {"run.ended"}
+    about = ("approval.", "grant.made", "run.ended")
+    happened = {event.kind for event in run.events if event.kind.startswith(about)}
     assert {kind.replace("escalated", "advanced") for kind in first[0]} >= happened
 
 
@@ -237,6 +239,17 @@ def test_broken_glass_is_told_to_all_who_were_passed_over(
         "approval.overridden user:bob",
         "approval.overridden user:carol",
     ]
+
+
+def test_standing_grant_is_told_to_those_who_will_not_be_asked(
+    ledger: Ledger, outbox: Outbox, notifier: Notifier
+) -> None:
+    run = Run("fix-1", ledger)
+    run.ask()
+    notifier.look()
+    run.add(GrantMade, grant="g1", by="user:bob", agent="agent:fixer", tool="open_pull_request", token="t")
+    notifier.look()
+    assert told(outbox, "email")[2:] == ["grant.made user:alice", "grant.made user:carol"]
 
 
 def test_first_look_asks_those_who_decide_now(ledger: Ledger, outbox: Outbox, channels: Channels) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import email
 import socket
 import ssl
@@ -52,7 +53,8 @@ def receiving(tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
                 self.send_header(name, value)
             self.send_header("content-length", str(len(receiver.body)))
             self.end_headers()
-            self.wfile.write(receiver.body)
+            with contextlib.suppress(OSError):  # the sender has read enough
+                self.wfile.write(receiver.body)
 
         def log_message(self, *_: Any) -> None:
             pass

@@ -14,6 +14,7 @@ KINDS: Final[dict[str, str]] = {
     "approval.decided": "{by} decided on {what} of {agent}: {verdict}",
     "approval.expired": "Nobody decided on {what} of {agent} in time, so it does not run",
     "approval.withdrawn": "{what} of {agent} no longer waits for a decision",
+    "grant.made": "{by} lets calls like {what} of {agent} run without asking for some time",
     "run.ended": "Run {run} has ended: {status}",
     "run.failed": "Run {run} has failed",
     "test.sent": "A test of this channel",

@@ -20,6 +20,7 @@ from interlock.events import (
     ApprovalWithdrawn,
     CallRefused,
     Event,
+    GrantMade,
     RunEnded,
 )
 from interlock.notifications import Notification
@@ -32,6 +33,7 @@ _OF_REQUESTS: Final = (
     ApprovalDecided,
     ApprovalExpired,
     ApprovalWithdrawn,
+    GrantMade,
 )
 _WITHDRAWN: Final = "approval.withdrawn"
 
@@ -81,6 +83,10 @@ def _of_request(run: RunRow, event: Event, requests: Mapping[str, ApprovalRow]) 
             yield _about(run, event, row, event.kind, people=(event.to,), by=event.by, deadline=row.expires_at)
         case ApprovalDecided():
             yield from _decided(run, event, row)
+        case GrantMade():
+            # Who would have been asked learns that they will not be.
+            people = (row.requester, *_others(row.approvers, row.requester, event.by))
+            yield _about(run, event, row, event.kind, people=people, by=event.by)
         case ApprovalExpired():
             yield _about(run, event, row, event.kind, people=(row.requester,))
         case ApprovalWithdrawn():
