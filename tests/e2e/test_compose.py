@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from support import forked
-from support.cli_runtime import eventually
+from support.cli_runtime import eventually, free_port
 from support.compose import ROOT, Compose
 
 from interlock.project import prepare_sample
@@ -64,7 +66,7 @@ def compose() -> Iterator[Compose]:
         assert started.returncode == 0, started.stdout + project("logs").stdout
         yield project
     finally:
-        project("down", "--volumes", "--remove-orphans", "--timeout", "5")
+        project("--profile", "console", "down", "--volumes", "--remove-orphans", "--timeout", "5")
 
 
 @pytest.fixture(scope="module")
@@ -170,3 +172,45 @@ def test_governed_run_through_compose(compose: Compose, files: Path) -> None:
     assert verdict["verified"] is True
     assert (verdict["decisions"], verdict["approvals"], verdict["receipts"]) == (7, 1, 7)
     assert "[0-9]{1,6}" in compose.inside("auditor", "interlock", "run", "artifact", run, "change.patch").stdout
+
+
+def test_people_come_through_the_console(compose: Compose, files: Path) -> None:
+    """A link from inside lets one person in from outside; a run is started from the compiled project alone."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    compose.environment |= {"INTERLOCK_CONSOLE_PORT": str(port), "INTERLOCK_PUBLIC_URL": url}
+    compose.environment |= {"INTERLOCK_RELEASE": f"{files}/release.json"}
+    console = ("--profile", "console")
+    compose.ok(*console, "up", "-d", "console")
+
+    def made(*command: str) -> str:
+        done = compose(*console, "exec", "-T", "console", "interlock", "accounts", *command)
+        return done.stdout if done.returncode == 0 else ""
+
+    link = eventually(lambda: re.search(r"code=(\S+)", made("link", "--as", "user:alice")), 60)
+    with httpx.Client(base_url=url) as browser:
+
+        def serves() -> bool:
+            try:
+                return browser.get("/v1/health").status_code == 200
+            except httpx.HTTPError:
+                return False
+
+        assert eventually(serves, 60)
+        assert browser.post("/sign-in/link", data={"code": link[1]}).status_code == 303
+        assert browser.get("/v1/me").json()["person"] == "user:alice"
+        scopes = ("--scope", "runs:start", "--scope", "runs:read")
+        (token,) = re.findall(r"il_\S+", made("token", "new", "ci", *scopes, "--as", "user:alice"))
+        headers = {"authorization": f"Bearer {token}"}
+        started = browser.post("/v1/runs", json={"name": "triage", "input": "Why?"}, headers=headers)
+        assert started.status_code == 201, started.text
+        place = f"/v1/runs/{started.json()['run']}"
+
+        def ended() -> bool:
+            answer = browser.get(place, headers=headers)
+            return answer.status_code == 200 and answer.json()["status"] in ("completed", "failed")
+
+        assert eventually(ended, 120)
+    held = compose(*console, "exec", "-T", "console", "ls", "/project", "/run/interlock/keys").stdout
+    assert "agents" not in held
+    assert "executor.key" not in held

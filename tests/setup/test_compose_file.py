@@ -63,7 +63,7 @@ def test_service_with_a_private_key_has_no_team_code() -> None:
 def test_compose_file_needs_nothing_beside_a_project() -> None:
     """`interlock init` copies it: what it mounts of its own folder is the project's own."""
     parts = {mount.partition(":-.}/")[2].partition(":")[0] for name in SERVICES for mount in mounts(name)} - {""}
-    assert parts == {"pyproject.toml", "agents", "tools", "permissions", "workflows", "release.json"}
+    assert parts == {"pyproject.toml", "agents", "tools", "permissions", "workflows"}
     assert not [mount for name in SERVICES for mount in mounts(name) if mount.startswith(".")]
 
 
