@@ -18,7 +18,7 @@ from interlock.audit import ApprovalRow
 from interlock.audit.finding import cursor_of
 from interlock.console.away import away
 from interlock.console.pages import page, rendered
-from interlock.console.pulse import Pulse, version
+from interlock.console.pulse import Pulse, pulse_of, version
 from interlock.console.waiting import inbox
 from interlock.errors import InterlockError
 from interlock.run.approver_stats import approval_stats
@@ -37,7 +37,7 @@ _MOST_DAYS: Final = 366
 @router.get("/")
 def waiting(request: Request, who: Reader, held: Held, after: str = "") -> Response:
     """What waits: for the one who looks first, then for others."""
-    rows = held.ledger.approvals()
+    rows = pulse_of(request.app, held).waiting()
     return page(
         request,
         "inbox.html",
@@ -52,9 +52,7 @@ def waiting(request: Request, who: Reader, held: Held, after: str = "") -> Respo
 @router.get("/inbox/events")
 async def events(request: Request, who: Reader, held: Held, seen: str = "") -> Response:
     """The list again whenever it changed, as server-sent events."""
-    pulse: Pulse = getattr(request.app.state, "inbox_pulse", None) or Pulse(held)
-    request.app.state.inbox_pulse = pulse
-    return EventSourceResponse(_told(request, who, held, pulse, seen), ping=20)
+    return EventSourceResponse(_told(request, who, held, pulse_of(request.app, held), seen), ping=20)
 
 
 @router.get("/inbox/decided")

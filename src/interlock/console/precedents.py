@@ -12,7 +12,7 @@ from interlock.errors import InterlockError
 from interlock.run.arguments import load_arguments
 from interlock.run.catalogue import resource_of
 
-_LOOKED_AT: Final = 60
+_LOOKED_AT: Final = 30
 """The newest requests about the tool; older ones are not looked at, and the page says so."""
 _NAMED: Final = 8
 

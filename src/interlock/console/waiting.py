@@ -6,11 +6,14 @@ opened. What is decided on is the card, which is computed from verified events.
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+
+from cachetools import TTLCache
 
 from interlock.approval.visible import shortened
 from interlock.audit import ApprovalRow
@@ -20,7 +23,10 @@ from interlock.types.blobs import BlobStore
 
 PAGE: Final = 50
 _PEEK: Final = 160
+_KEPT_S: Final = 300
 Shape = tuple[str, ...]
+_lock = threading.Lock()
+_peeks: TTLCache[tuple[str, str], str] = TTLCache(maxsize=2_000, ttl=_KEPT_S)
 
 
 @dataclass(frozen=True)
@@ -98,8 +104,17 @@ def _read(after: str) -> tuple[str, str, str]:
 
 
 def _peek(row: ApprovalRow, blobs: BlobStore) -> str:
+    """The beginning of a request's arguments. By digest, so that it stays true for as long as it is kept."""
+    key = (row.run, row.subject)
+    with _lock:
+        found = _peeks.get(key)
+    if found is not None:
+        return found
     try:
         data = blobs.of(row.run).get(row.subject) if row.subject else b""
     except InterlockError:
         return ""
-    return shortened(data[: 8 * _PEEK].decode("utf-8", "replace"), _PEEK) if data != b"{}" else ""
+    text = shortened(data[: 8 * _PEEK].decode("utf-8", "replace"), _PEEK) if data != b"{}" else ""
+    with _lock:
+        _peeks[key] = text
+    return text
