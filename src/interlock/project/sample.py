@@ -59,6 +59,7 @@ def prepare_sample(folder: Path, into: Path, cache: Path) -> Source:
     if into.exists() and any(into.iterdir()):
         raise Conflict(f"{str(into)!r} is not empty; nothing was changed", next_step="name another folder")
     archive = fetch_sdist(source, cache)
+    into = into.resolve()  # git is called from another folder
     into.mkdir(parents=True, exist_ok=True)
     unpack(archive, into / "source")
     place = into / "source" / PurePosixPath(source.test)
