@@ -163,6 +163,8 @@ def test_decision_is_handed_on(staged, claim) -> None:
     assert staged.deciders == ("user:carol", "user:gus")
     with pytest.raises(Refused, match="handed this decision on to user:gus"):
         staged.check(claim("user:bob", stage="team"), NOW)
+    with pytest.raises(Refused, match="user:gus decides here for user:bob only"):
+        staged.check(claim("user:gus", stage="team"), NOW)
     take(staged, claim("user:gus", stage="team", seat="user:bob"))
     with pytest.raises(Conflict, match="decided"):
         staged.check(claim("user:bob", stage="team"), NOW)

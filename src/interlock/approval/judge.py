@@ -36,6 +36,12 @@ class Seats:
         """
         seat = claims.seat or claims.sub
         if seat not in stage.approvers:
+            given = next((name for name, holder in self.moved.items() if holder == claims.sub), "")
+            if given in stage.approvers:
+                raise Refused(
+                    f"{claims.sub} decides here for {given} only",
+                    next_step=f"say so: --for {given}, `seat` in the API",
+                )
             what = f"stage {stage.name!r} of route {route.name!r}" if stage.name else f"route {route.name!r}"
             raise Refused(
                 f"{seat} is not an approver of {what}",
