@@ -125,3 +125,35 @@ async def test_a_deputy_decides_for_somebody_who_is_away(console: Console) -> No
     assert dave.complaints == erin.complaints == []
     await dave.close()
     await erin.close()
+
+
+async def test_a_route_may_demand_a_passkey_s_signature(console: Console) -> None:
+    run = await console.runtime.start("wirer", "Wire it", requester="user:alice")
+    row = await console.runtime.approval(run)
+    carol = await console.as_("carol")
+    control = await carol.context.new_cdp_session(carol.page)
+    await control.send("WebAuthn.enable")
+    options = {"protocol": "ctap2", "transport": "internal", "hasResidentKey": True}
+    options |= {"hasUserVerification": True, "isUserVerified": True, "automaticPresenceSimulation": True}
+    await control.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+    await carol.open(f"/approvals/{row.request_id}")
+    await carol.page.evaluate("delete document.querySelector('[data-verdict=approve] form').dataset.passkey")
+    await carol.page.keyboard.press("a")
+    await carol.page.keyboard.press("Enter")  # as a form is sent where the script did not run
+    await expect(carol.page.get_by_role("alert")).to_contain_text("must sign this decision with a passkey")
+    await carol.open("/account")
+    await carol.page.get_by_label("Name of a new passkey").fill("my key")
+    await carol.page.get_by_role("button", name="Register a passkey").click()
+    await expect(carol.page.locator("tbody tr")).to_contain_text("my key")
+    await carol.shot("account-passkey")
+    await carol.open(f"/approvals/{row.request_id}")
+    await expect(carol.page.locator("#decide")).to_contain_text("Your passkey must sign")
+    await carol.page.keyboard.press("a")
+    await carol.page.keyboard.press("Enter")
+    await expect(carol.page.locator("#state")).to_contain_text("wired five")
+    assert (await console.runtime.verdict(run)).verified
+    await carol.open("/account")
+    await carol.page.get_by_role("button", name="Remove it").click()
+    await expect(carol.page.locator("tbody tr")).to_have_count(0)
+    assert carol.complaints == []
+    await carol.close()

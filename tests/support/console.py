@@ -46,11 +46,23 @@ TOOLS = {
         options='action="write", workspace="write", preview="workspace_diff"',
     ),
     "pay": Tool('return f"paid {text}"', options='action="pay"'),
+    "wire": Tool('return f"wired {text}"', options='action="pay"'),
     "note": Tool('return f"noted {text}"', options='action="read"'),
 }
-RULES = [allow("note"), ask("send"), ask("save"), ask("pay", "staged"), ASKS, SETTLES, LOOKS, ACTS]
+RULES = [
+    allow("note"),
+    ask("send"),
+    ask("save"),
+    ask("pay", "staged"),
+    ask("wire", "signed"),
+    ASKS,
+    SETTLES,
+    LOOKS,
+    ACTS,
+]
 
 STAGED = """
+  - {name: signed, approvers: [user:carol, user:dave], quorum: 1, expires_after: 1h, passkey: true}
   - name: staged
     stages:
       - {name: team, approvers: [user:carol, user:dave], quorum: 1, expires_after: 1h}
@@ -136,7 +148,8 @@ async def served(root: Path, temporal: str, *, name: str) -> AsyncIterator[Conso
         listener.bind(("127.0.0.1", 0))
         listener.listen(64)
         where = f"127.0.0.1:{listener.getsockname()[1]}"
-        settings = settings_for(root, temporal, name=name, listen=where)
+        address = f"http://localhost:{listener.getsockname()[1]}"  # passkeys are bound to a name
+        settings = settings_for(root, temporal, name=name, listen=where, public_url=address)
         async with running(settings) as runtime:
             app = create_app(settings, routers(), static=FOLDER, frame=frame)
             server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
@@ -146,7 +159,7 @@ async def served(root: Path, temporal: str, *, name: str) -> AsyncIterator[Conso
                 await asyncio.sleep(0.02)
             async with async_playwright() as playwright:
                 browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-                yield Console(runtime, f"http://{where}", browser, app.state.services)
+                yield Console(runtime, address, browser, app.state.services)
                 await browser.close()
             server.should_exit = True
             await task

@@ -1,4 +1,4 @@
-"""One's own account: who decides while one is away, and signing out everywhere."""
+"""One's own account: who decides while one is away, passkeys, and signing out everywhere."""
 
 from __future__ import annotations
 
@@ -74,5 +74,6 @@ def _page(request: Request, who: Caller, held: Services, *, wrong: str = "") -> 
         names=sorted(people.names_of(who.person) - {who.person}),
         known=known,
         deputies=[one for one in open_ if one.ends_at > now],
+        passkeys=held.accounts.passkeys.of(who.person, who.tenant),
         wrong=wrong,
     )

@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 from datetime import UTC, datetime
-from typing import Annotated, Any, cast, get_args
+from typing import Annotated, Any, NamedTuple, cast, get_args
 from weakref import WeakValueDictionary
 
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from interlock.api.caller import Caller
+from interlock.api.deciding import keep, verified
+from interlock.api.decisions import Meant
 from interlock.api.permission import may
 from interlock.api.services import Services, services
 from interlock.approval.card import Card
 from interlock.audit import ApprovalRow
 from interlock.console.away import away
 from interlock.console.card import Tried, card_page
-from interlock.console.edit_form import fields, filled, sent
+from interlock.console.edit_form import fields, filled
+from interlock.console.edit_form import sent as sent_form
 from interlock.console.looking import request_of
 from interlock.console.pages import page
 from interlock.console.standing import closed, standing
@@ -28,6 +31,7 @@ from interlock.run.arguments import normalise
 from interlock.run.deputising import statement_for
 from interlock.run.inbox import Looked, looked_into
 from interlock.types.approval import ApprovalVerdict
+from interlock.types.signature import DecisionSignature
 
 router = APIRouter(prefix="/approvals", include_in_schema=False)
 Decider = Annotated[Caller, Depends(may("approvals", "decide"))]
@@ -35,6 +39,18 @@ Held = Annotated[Services, Depends(services)]
 Text = Annotated[str, Form()]
 _turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 """Decisions on one request go to its workflow one after the other: Temporal takes ten at a time."""
+
+
+class Sent(NamedTuple):
+    """A decision as a form sent it."""
+
+    verdict: str
+    digest: str
+    message: str = ""
+    arguments: str = ""
+    emergency: bool = False
+    passkey: str = ""
+    """What an authenticator answered, as JSON; empty: none was asked."""
 
 
 @router.post("/{request_id}/decide")
@@ -48,11 +64,13 @@ async def decide(
     message: Text = "",
     arguments: Text = "",
     emergency: Annotated[bool, Form()] = False,
+    passkey: Text = "",
 ) -> Response:
     """Take a decision, and show the card with what came of it."""
     row = await asyncio.to_thread(request_of, held, who, request_id)
     try:
-        await take(held, who, row, verdict, digest, message=message, arguments=arguments, emergency=emergency)
+        sent = Sent(verdict, digest, message.replace("\r\n", "\n"), arguments, emergency, passkey)
+        await take(held, who, row, sent)
     except IntegrityError:
         return await asyncio.to_thread(card_page, request, held, who, row)
     except (Conflict, InvalidInput, Refused) as error:
@@ -70,47 +88,57 @@ async def edit(request: Request, request_id: str, who: Decider, held: Held, dige
     return await asyncio.to_thread(_edited, request, request_id, who, held, digest, given)
 
 
-async def take(
-    held: Services,
-    who: Caller,
-    row: ApprovalRow,
-    verdict: str,
-    digest: str,
-    *,
-    message: str = "",
-    arguments: str = "",
-    emergency: bool = False,
-) -> None:
+async def take(held: Services, who: Caller, row: ApprovalRow, sent: Sent) -> None:
     """Send a decision on exactly the call that was shown.
 
     Raises:
         Conflict: it was decided meanwhile, by whom and when; or the call is another one than was shown.
         InvalidInput: the verdict, the message or the arguments do not fit.
-        Refused: this person may not.
+        Refused: this person may not, or their passkey did not sign it.
         IntegrityError: the record does not hold.
     """
-    if verdict not in get_args(ApprovalVerdict):
-        raise InvalidInput(f"verdict: {verdict!r} is none of {', '.join(get_args(ApprovalVerdict))}")
+    if sent.verdict not in get_args(ApprovalVerdict):
+        raise InvalidInput(f"verdict: {sent.verdict!r} is none of {', '.join(get_args(ApprovalVerdict))}")
     if row.state != "pending":
         raise Conflict(f"Your decision does not count: {closed(row)}")
     looked = await asyncio.to_thread(_looked, held, row)
-    _same(looked.card, digest)
-    if (emergency or verdict in ("reject", "respond")) and not message.strip():
-        who_reads = "whoever reviews it reads it" if emergency else "the agent reads it"
+    _same(looked.card, sent.digest)
+    if (sent.emergency or sent.verdict in ("reject", "respond")) and not sent.message.strip():
+        who_reads = "whoever reviews it reads it" if sent.emergency else "the agent reads it"
         raise InvalidInput(f"message: say why; {who_reads}")
-    edited = _arguments(looked, arguments) if verdict == "edit" else None
-    seat, deputy = ("", "") if emergency else await asyncio.to_thread(_seat, held, looked, row, who)
+    verdict = cast(ApprovalVerdict, sent.verdict)
+    meant = Meant(verdict, sent.message, _arguments(looked, sent.arguments) if verdict == "edit" else None)
+    seat, deputy = ("", "") if sent.emergency else await asyncio.to_thread(_seat, held, looked, row, who)
     async with _turns.setdefault(row.request_id, asyncio.Lock()):
+        signature = await asyncio.to_thread(_signature, held, who, row, meant, sent.passkey)
         await held.runs_in(who.tenant).decide(
             row,
-            cast(ApprovalVerdict, verdict),
+            verdict,
             approver=who.person,
-            message=message.replace("\r\n", "\n"),
-            edited=edited,
+            message=meant.message,
+            edited=meant.edited,
             seat=seat,
             deputy=deputy,
-            emergency=emergency,
+            emergency=sent.emergency,
+            signature=signature,
         )
+        if signature is not None:
+            await asyncio.to_thread(keep, held, who, row, meant, signature)
+
+
+def _signature(
+    held: Services, who: Caller, row: ApprovalRow, meant: Meant, passkey: str
+) -> DecisionSignature | None:
+    """What the person's passkey signed; None where none did. Raises TokenRejected: it signed something else."""
+    if not passkey:
+        return None
+    try:
+        credential = json.loads(passkey)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput("passkey: not what an authenticator answers") from error
+    if not isinstance(credential, dict):
+        raise InvalidInput("passkey: not what an authenticator answers")
+    return verified(held, who, row, meant, credential)
 
 
 def _edited(
@@ -128,7 +156,7 @@ def _edited(
     except Conflict as error:
         return card_page(request, held, who, row, tried=Tried(409, str(error)))
     schema = looked.tool.schema_.parameters
-    came = sent(schema, looked.card.exact_arguments, given)
+    came = sent_form(schema, looked.card.exact_arguments, given)
     if came.wrong:
         form = filled(fields(schema, looked.card.exact_arguments), given, came.wrong)
         general = came.wrong.get("", "")

@@ -15,7 +15,7 @@ from interlock.api.services import Services, services
 from interlock.approval.card import Card
 from interlock.audit import ApprovalRow
 from interlock.console.card import stands
-from interlock.console.deciding import take
+from interlock.console.deciding import Sent, take
 from interlock.console.looking import request_of
 from interlock.console.pages import page
 from interlock.console.standing import PAST
@@ -105,7 +105,7 @@ async def _one(held: Services, who: Caller, first: ApprovalRow, chosen: str, ver
         row = await asyncio.to_thread(request_of, held, who, request_id)
         if shape(row) != shape(first):
             raise Conflict(f"{request_id} is not of the same shape; it was not decided", next_step="open its card")
-        await take(held, who, row, verdict, digest, message=message)
+        await take(held, who, row, Sent(verdict, digest, message))
     except InterlockError as error:
         return Became(request_id, False, str(error))
     return Became(request_id, True, "")
