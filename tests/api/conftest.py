@@ -16,13 +16,16 @@ from interlock.signing import Signer, create_keys, load_signer
 TOOLS = {
     "note": Tool("return f'noted {text}'", 'action="read", idempotent=True'),
     "send": Tool("return f'sent {text}'", 'action="publish"'),
+    "seal": Tool("return f'sealed {text}'", 'action="publish"'),
     "pay": Tool("return f'paid {text}'", 'action="pay"'),
     "sign": Tool("return f'signed {text}'", 'action="publish"'),
 }
-RULES = [allow("note"), ask("send"), ask("sign", "pairs"), ask("pay", "covered"), ASKS, SETTLES, *people_rules()]
+ASKED = [ask("send"), ask("sign", "pairs"), ask("pay", "covered"), ask("seal", "sealed")]
+RULES = [allow("note"), *ASKED, ASKS, SETTLES, *people_rules()]
 AGENTS: dict[str, Any] = {
     "noter": playbook(call("note", text="a")),
     "sender": playbook(call("send", text="hello")),
+    "sealer": playbook(call("seal", text="hello")),
     "payer": playbook(call("pay", text="hello")),
     "signer": playbook(call("sign", text="hello")),
     "quick": [{"say": "done"}],
@@ -49,6 +52,7 @@ async def api(temporal_address: str, tmp_path_factory: pytest.TempPathFactory) -
             "  - {name: covered, approvers: [user:carol], stand_ins: [user:dave], expires_after: 1h, "
             "grants: {longest: 8h, uses: 3, patterns: true}}\n"
         )
+        file.write("  - {name: sealed, approvers: [user:carol], passkey: true, expires_after: 1h}\n")
     (root / "workflows" / "asks.py").write_text(ASKING)
     async with running(settings_for(root, temporal_address, name="api")) as runtime, serving(runtime) as found:
         yield found

@@ -45,8 +45,8 @@ async def key(carol: httpx.AsyncClient) -> Authenticator:
     return await registered(carol)
 
 
-async def waiting(api: Api) -> ApprovalRow:
-    return await api.runtime.approval(await api.runtime.start("sender", "go"))
+async def waiting(api: Api, agent: str = "sender") -> ApprovalRow:
+    return await api.runtime.approval(await api.runtime.start(agent, "go"))
 
 
 def body(row: ApprovalRow, type_: str = "approve", **more: Any) -> dict[str, Any]:
@@ -80,6 +80,19 @@ async def test_a_passkey_signs_a_decision(served: Api, carol: httpx.AsyncClient,
         check_signature(found, api, person="user:dave", tenant="default", challenge=right)
     with pytest.raises(TokenRejected):
         check_signature(found, api, person="user:carol", tenant="other", challenge=right)
+
+
+async def test_a_stage_that_demands_a_passkey(served: Api, carol: httpx.AsyncClient, key: Authenticator) -> None:
+    row = await waiting(served, "sealer")
+    place = f"/v1/approvals/{row.request_id}"
+    assert (await carol.get(place)).json()["passkey"] is True
+    assert (await carol.post(f"{place}/decisions", json=body(row))).status_code == 403, "it is not signed"
+    sent = body(row)
+    sent["passkey"] = await signed(carol, key, row, sent)
+    assert (await carol.post(f"{place}/decisions", json=sent)).status_code == 200
+    assert (await served.runtime.client.wait(row.run)).status == "completed"
+    verdict = await served.runtime.verdict(row.run)
+    assert verdict.verified, verdict.differences
 
 
 async def test_an_edit_is_signed_with_its_arguments(

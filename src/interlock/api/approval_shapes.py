@@ -68,6 +68,7 @@ class CardShape(Shape):
     stages: list[JsonValue] = Field(description="The stages of the route, in order.")
     approvers: list[str]
     quorum: int
+    passkey: bool = Field(description="Whether this stage takes no approval, edit or answer without a passkey.")
     emergency: list[str] = Field(description="Who may let it run at once, alone, with a review afterwards.")
     requester: str
     requested_at: datetime
