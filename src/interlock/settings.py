@@ -48,7 +48,7 @@ class Settings(BaseSettings):
     listen: str = Field(default="127.0.0.1:8400", pattern=r"^((\[[0-9a-fA-F:]+\]|[^\s:\[\]]+):\d{1,5})?$")
     """Where `interlock serve` listens, HOST:PORT. Beyond this machine, put TLS before it and set `public_url`.
     Empty: `interlock dev` starts no console."""
-    public_url: str = Field(default="", pattern=r"^(https?://[^/\s]+)?$")
+    public_url: str = Field(default="", pattern=r"^(https?://[^/\s*]+)?$")
     """Where browsers reach it, `https://interlock.example`; empty: `http://` and `listen`. Requests for another
     host are refused, and with https cookies are sent over TLS alone."""
     release: str = ""

@@ -76,6 +76,9 @@ def test_nothing_is_served_without_an_address(interlock: Interlock) -> None:
     told = interlock("serve", INTERLOCK_LISTEN="")
     assert told.code == 2
     assert "INTERLOCK_LISTEN" in told.err
+    told = interlock("serve", INTERLOCK_LISTEN="0.0.0.0:0")
+    assert told.code == 2
+    assert "INTERLOCK_PUBLIC_URL" in told.err
 
 
 def test_it_starts_again_when_it_dies(interlock: Interlock, url: str) -> None:

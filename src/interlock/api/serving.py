@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import uvicorn
 from fastapi import FastAPI
 
 from interlock.errors import InvalidInput, Unreachable
 from interlock.settings import Settings
+
+_EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104
 
 
 class _Server(uvicorn.Server):
@@ -34,7 +36,7 @@ def serve(app: FastAPI, settings: Settings, ready: Callable[[str], None]) -> Non
         ready: called with the address once it serves.
 
     Raises:
-        InvalidInput: the settings name no address.
+        InvalidInput: the settings name no address, or not the one that people use.
         Unreachable: the address cannot be had, or a part that the app opens is not there.
     """
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
@@ -42,6 +44,11 @@ def serve(app: FastAPI, settings: Settings, ready: Callable[[str], None]) -> Non
     if not settings.listen:
         raise InvalidInput("listen: empty, so nothing is served", next_step="set INTERLOCK_LISTEN=HOST:PORT")
     host, _, port = settings.listen.rpartition(":")
+    if host.strip("[]") in _EVERYWHERE and not settings.public_url:
+        raise InvalidInput(
+            f"public_url: needed where `listen` is {settings.listen}, since requests for other hosts are refused",
+            next_step="set INTERLOCK_PUBLIC_URL to the address that people use",
+        )
     with _listening(host.strip("[]"), int(port)) as listener:
         where = listener.getsockname()
         options: dict[str, Any] = {"log_level": "warning", "access_log": False, "server_header": False}
