@@ -35,7 +35,8 @@ async def console(tmp_path_factory: pytest.TempPathFactory, temporal_address: st
     root = tmp_path_factory.mktemp("console") / "project"
     hello = call("send", to="bob@example.org", text="hello")
     console_project(root, {"mailer": playbook(hello)})
-    tools = ["send", "save", "note", "pay", "wire"]
+    tools = ["send", "save", "note", "pay", "wire", "post"]
+    add_agent(root, "poster", playbook(call("post", text="news")), tools=tools)
     add_agent(root, "wirer", playbook(call("wire", text="five")), tools=tools)
     add_agent(root, "payer", playbook(call("pay", text="five")), tools=tools)
     add_agent(root, "saver", playbook(call("save", text="one\ntwo\n")), tools=tools)

@@ -49,6 +49,7 @@ def paths(seen: Seen) -> dict[str, str]:
         "decided": "/inbox/decided",
         "approving": "/inbox/approving",
         "account": "/account",
+        "grants": "/grants",
         "card": f"/approvals/{seen.request}",
         "card-decided": f"/approvals/{seen.decided}",
         "together": f"/together/{seen.request}",

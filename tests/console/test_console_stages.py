@@ -157,3 +157,35 @@ async def test_a_route_may_demand_a_passkey_s_signature(console: Console) -> Non
     await expect(carol.page.locator("tbody tr")).to_have_count(0)
     assert carol.complaints == []
     await carol.close()
+
+
+async def test_a_standing_grant_lets_exactly_this_call_run_until_it_is_ended(console: Console) -> None:
+    run = await console.runtime.start("poster", "Post it", requester="user:alice")
+    row = await console.runtime.approval(run)
+    carol = await console.as_("carol")
+    await carol.open(f"/approvals/{row.request_id}")
+    await carol.page.locator("summary", has_text="Let exactly this call run").click()
+    await carol.shot("card-grant")
+    await carol.page.get_by_label("Hours, at most 8").fill("9")
+    await carol.page.locator("#grant-reason").fill("daily news")
+    await carol.page.get_by_role("button", name="Grant it").click()
+    await expect(carol.page.get_by_role("alert")).to_be_visible()  # wider than the route lets it be
+    await carol.page.get_by_label("Hours, at most 8").fill("1")
+    await carol.page.locator("#grant-reason").fill("daily news")
+    await carol.page.get_by_role("button", name="Grant it").click()
+    await expect(carol.page.get_by_role("status").first).to_contain_text("You gave a standing grant on it")
+    await carol.page.wait_for_load_state()  # so that its keys are read
+    await carol.page.keyboard.press("a")
+    await carol.page.keyboard.press("Enter")
+    await expect(carol.page.locator("#state")).to_contain_text("posted news")
+    again = await console.runtime.start("poster", "Post it", requester="user:alice")
+    assert (await console.runtime.client.wait(again)).status == "completed"  # nobody was asked
+    await carol.open("/grants")
+    await expect(carol.page.locator("tbody tr").first).to_contain_text("daily news")
+    await expect(carol.page.locator("tbody tr").first).to_contain_text("holds")
+    await carol.shot("grants")
+    await carol.page.get_by_label("Why it ends").fill("enough")
+    await carol.page.get_by_role("button", name="End it").click()
+    await expect(carol.page.locator("tbody tr").first).to_contain_text("ended by user:carol")
+    assert carol.complaints == []
+    await carol.close()

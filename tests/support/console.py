@@ -46,6 +46,7 @@ TOOLS = {
         options='action="write", workspace="write", preview="workspace_diff"',
     ),
     "pay": Tool('return f"paid {text}"', options='action="pay"'),
+    "post": Tool('return f"posted {text}"', options='action="post"'),
     "wire": Tool('return f"wired {text}"', options='action="pay"'),
     "note": Tool('return f"noted {text}"', options='action="read"'),
 }
@@ -53,6 +54,7 @@ RULES = [
     allow("note"),
     ask("send"),
     ask("save"),
+    ask("post", "granting"),
     ask("pay", "staged"),
     ask("wire", "signed"),
     ASKS,
@@ -62,6 +64,11 @@ RULES = [
 ]
 
 STAGED = """
+  - name: granting
+    approvers: [user:carol, user:dave]
+    quorum: 1
+    expires_after: 1h
+    grants: {longest: 8h, uses: 20}
   - {name: signed, approvers: [user:carol, user:dave], quorum: 1, expires_after: 1h, passkey: true}
   - name: staged
     stages:

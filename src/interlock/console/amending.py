@@ -36,7 +36,7 @@ async def withdraw(
         _open(row, reason)
         await held.runs_in(who.tenant).withdraw(row, by=who.person, reason=reason.strip())
     except (Conflict, InvalidInput, Refused) as error:
-        return await _again(request, held, who, request_id, error, "withdraw")
+        return await refused_again(request, held, who, request_id, error, "withdraw")
     return RedirectResponse(f"/approvals/{request_id}?took=withdraw", status_code=303)
 
 
@@ -55,7 +55,7 @@ async def hand_on(
         _open(row, reason)
         await held.runs_in(who.tenant).reassign(row, by=who.person, to=to, reason=reason.strip())
     except (Conflict, InvalidInput, Refused) as error:
-        return await _again(request, held, who, request_id, error, "hand-on")
+        return await refused_again(request, held, who, request_id, error, "hand-on")
     return RedirectResponse(f"/approvals/{request_id}?took=hand-on", status_code=303)
 
 
@@ -67,9 +67,10 @@ def _open(row: ApprovalRow, reason: str) -> None:
         raise InvalidInput("reason: say why; it is on record")
 
 
-async def _again(
+async def refused_again(
     request: Request, held: Services, who: Caller, request_id: str, error: Exception, opened: str
 ) -> Response:
+    """The card once more, with why what was sent does not count."""
     status = 409 if isinstance(error, Conflict) else 422 if isinstance(error, InvalidInput) else 403
     row = await asyncio.to_thread(request_of, held, who, request_id)
     tried = Tried(status, str(error), opened=opened)

@@ -99,6 +99,9 @@ def card_page(
         offered=OFFERED[looked.card.kind],
         glass=breaks_glass(looked, row, who),
         withdraws=row.state == "pending" and who.person == row.requester and can(held, who, "runs", "control"),
+        terms=looked.proof.votes.pending[row.request_id].request.route.grants
+        if looked.card.kind == "call"
+        else None,
         answers=answers(looked.card),
         form=tried.form or fields(looked.tool.schema_.parameters, looked.card.exact_arguments),
         cost=cost(looked.events),

@@ -39,6 +39,7 @@ def environment() -> Environment:
     made = Environment(
         loader=PackageLoader("interlock.console"),
         autoescape=True,
+        auto_reload=False,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -11,6 +11,7 @@ from interlock.console import (
     audit,
     card,
     deciding,
+    grants,
     health,
     inbox,
     policy,
@@ -37,5 +38,6 @@ def routers() -> list[APIRouter]:
         audit,
         health,
         account,
+        grants,
     )
     return [part.router for part in parts]

@@ -18,6 +18,7 @@ PAST: Final = {
     "respond": "answered",
     "withdraw": "withdrew",
     "hand-on": "handed on",
+    "grant": "gave a standing grant on",
 }
 OFFERED: Final[dict[RequestKind, tuple[str, ...]]] = {
     "call": ("Approve", "Edit", "Reject"),
