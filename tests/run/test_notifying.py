@@ -16,7 +16,8 @@ from support.events import ChainBuilder, SampleRun
 from support.receiver import Receiver, receiving, secret_file
 from support.told import SECRET
 
-from interlock.audit import Ledger
+from interlock.accounts import Accounts
+from interlock.audit import Ledger, make_data_keys, open_blobs
 from interlock.events import (
     ApprovalAdvanced,
     ApprovalDecided,
@@ -30,7 +31,7 @@ from interlock.events import (
 )
 from interlock.notifications import Channels, Details, Email, Outbox, Sender, Webhook
 from interlock.run.notifier import Notifier
-from interlock.run.notifying import carrier_of, link
+from interlock.run.notifying import carrier_of, link, opened_sender
 from interlock.settings import Settings
 
 BLOB = "sha256:" + "1" * 64
@@ -241,6 +242,22 @@ def test_broken_glass_is_told_to_all_who_were_passed_over(
     ]
 
 
+def test_who_stands_in_for_an_approver_is_asked_too(ledger: Ledger, outbox: Outbox, notifier: Notifier) -> None:
+    away = {"user:bob": ["user:dave", "user:alice"]}
+    notifier.deputies = lambda person: away.get(person, [])
+    run = Run("fix-1", ledger)
+    run.ask()
+    run.decide(1, "user:carol")
+    notifier.look()
+    # Alice asked for the run, and decides in it for nobody.
+    assert told(outbox, "email") == [
+        "approval.requested user:bob",
+        "approval.requested user:carol",
+        "approval.requested user:dave",
+        "approval.decided user:alice",
+    ]
+
+
 def test_standing_grant_is_told_to_those_who_will_not_be_asked(
     ledger: Ledger, outbox: Outbox, notifier: Notifier
 ) -> None:
@@ -434,3 +451,17 @@ def test_link_cannot_leave_the_console() -> None:
     assert link(settings, hostile) == (
         "https://interlock.example/approvals/..%2F..%2Fx%3Fy%23z%2F%5C%40evil.example"
     )
+
+
+def test_deputies_are_those_of_the_accounts(tmp_path: Path, channels: Channels) -> None:
+    settings = Settings(root=tmp_path)
+    Ledger(settings.effective_ledger_url).close()
+    make_data_keys(settings)
+    open_blobs(settings).close()
+    now = datetime.now(UTC)
+    with opened_sender(settings, channels) as (notifier, _), closing(Accounts.of(settings)) as accounts:
+        for stand_in, ends in (("user:dave", now + timedelta(days=1)), ("user:erin", now - timedelta(hours=1))):
+            times = {"begins": now - timedelta(days=1), "ends": ends}
+            accounts.deputies.add("user:bob", "default", stand_in, reason="", statement="s", **times)
+        assert notifier.deputies("user:bob") == ["user:dave"]
+        assert notifier.deputies("user:dave") == []

@@ -5,7 +5,7 @@ from interlock.notifications.channels import EMAIL, Channels, Email, Webhook
 from interlock.notifications.channels_file import load_channels
 from interlock.notifications.cursors import Cursors, RunCursor
 from interlock.notifications.delivery import DeliveryFailed
-from interlock.notifications.kinds import KINDS, SUBSCRIBED, TEST
+from interlock.notifications.kinds import KINDS, SUBSCRIBED, TEST, WAITING
 from interlock.notifications.mail import MailSender
 from interlock.notifications.notification import Details, Message, Notification
 from interlock.notifications.outbox import Outbox, State, Told
@@ -18,6 +18,7 @@ __all__ = [
     "KINDS",
     "SUBSCRIBED",
     "TEST",
+    "WAITING",
     "Carrier",
     "Channels",
     "Cursors",

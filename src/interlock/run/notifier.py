@@ -6,7 +6,7 @@ Any number of processes may do this at once: a fact has one id, and a row of the
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from typing import Final
 from interlock.audit import Ledger
 from interlock.audit.lengths import RunLength
 from interlock.errors import LedgerUnavailable
-from interlock.notifications import Channels, Cursors, Notification, Outbox, RunCursor, targets
+from interlock.notifications import WAITING, Channels, Cursors, Notification, Outbox, RunCursor, targets
 from interlock.run.announcing import announced, still_asked
 
 WHOLE_EVERY: Final = 600
@@ -33,6 +33,8 @@ class Notifier:
     outbox: Outbox
     channels: Channels
     tenant: str
+    deputies: Callable[[str], Sequence[str]] = lambda _: ()
+    """Who stands in for a person now."""
     _looks: int = 0
     _broken: set[str] = field(default_factory=set)
 
@@ -103,7 +105,18 @@ class Notifier:
         return len(waiting)
 
     def _put(self, made: list[Notification], moved: list[RunCursor], now: datetime) -> None:
+        asked = [self._with_deputies(notification) for notification in made]
         with self.outbox.store.write() as connection:
-            for notification in made:
+            for notification in asked:
                 self.outbox.add(connection, notification, targets(self.channels, notification), now)
             self.cursors.move(connection, moved)
+
+    def _with_deputies(self, notification: Notification) -> Notification:
+        """Who stands in for somebody is asked as well; whether the route lets them, the card says."""
+        if notification.kind not in WAITING:
+            return notification
+        people = list(notification.people)
+        for person in notification.people:
+            people += self.deputies(person)
+        others = tuple(person for person in dict.fromkeys(people) if person != notification.requester)
+        return notification.model_copy(update={"people": others})

@@ -6,13 +6,14 @@ import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import quote
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential
 
+from interlock.accounts import Accounts
 from interlock.audit import Ledger, open_blobs
 from interlock.errors import InterlockError, InvalidInput, Unreachable
 from interlock.notifications import (
@@ -75,20 +76,18 @@ def opened_sender(settings: Settings, channels: Channels) -> Iterator[tuple[Noti
     Raises:
         LedgerUnavailable: a store cannot be used.
     """
-    ledger = Ledger(settings.effective_ledger_url, read_only=True)
-    try:
-        blobs = open_blobs(settings, read_only=True)
-        try:
-            outbox = Outbox(settings.effective_accounts_url)
-            try:
-                carrier = carrier_of(settings, channels, Describer(settings, ledger, blobs))
-                yield Notifier(ledger, outbox, channels, settings.tenant), Sender(outbox, carrier)
-            finally:
-                outbox.close()
-        finally:
-            blobs.close()
-    finally:
-        ledger.close()
+    with ExitStack() as stack:
+        ledger = stack.enter_context(closing(Ledger(settings.effective_ledger_url, read_only=True)))
+        blobs = stack.enter_context(closing(open_blobs(settings, read_only=True)))
+        accounts = stack.enter_context(closing(Accounts.of(settings)))
+        outbox = stack.enter_context(closing(Outbox(settings.effective_accounts_url)))
+
+        def deputies(person: str) -> list[str]:
+            found = accounts.deputies.about(person, settings.tenant)
+            return [one.stand_in for one in found if one.person == person and one.holds(datetime.now(UTC))]
+
+        carrier = carrier_of(settings, channels, Describer(settings, ledger, blobs))
+        yield Notifier(ledger, outbox, channels, settings.tenant, deputies), Sender(outbox, carrier)
 
 
 def carrier_of(settings: Settings, channels: Channels, describe: Describe | None = None) -> Carrier:
