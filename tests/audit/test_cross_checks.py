@@ -40,6 +40,9 @@ def named(findings: list[Finding]) -> set[tuple[int, str, str]]:
         ("UPDATE events SET kind = ? WHERE seq = 4", "run.paused", "run.paused", "kind"),
         ("UPDATE events SET hash = ? WHERE seq = 4", OTHER, "call.decided", "hash"),
         ("UPDATE approvals SET votes = ?", "[", "approval", "votes"),
+        ("UPDATE grants SET token = ?", "wider", "grant.made", "grant"),
+        ("DELETE FROM grant_uses WHERE grant_id = ?", "sample-1-grant", "grant.used", "number"),
+        ("UPDATE grant_uses SET number = 2 WHERE grant_id = ?", "sample-1-grant", "grant.used", "number"),
     ],
 )
 def test_altered_row_is_named(
@@ -65,6 +68,14 @@ def test_invented_approval_is_named(database: Any, ledger: Ledger, blobs: SqlBlo
     )
     (finding,) = verify_run(ledger, sample.run, blobs)
     assert "sample-1:a9: no event bears it out" in finding.message
+
+
+def test_invented_grant_is_named(database: Any, ledger: Ledger, blobs: SqlBlobs, sample: SampleRun) -> None:
+    columns = ", ".join(f'"{row[0]}"' for row in _columns(database, "grants"))
+    copied = columns.replace('"grant_id"', "'mine'")
+    database.attack(f"INSERT INTO grants ({columns}) SELECT {copied} FROM grants WHERE run = ?", sample.run)
+    (finding,) = verify_run(ledger, sample.run, blobs)
+    assert "no event of this run gives grant 'mine'" in finding.message
 
 
 def _columns(database: Any, table: str) -> list[tuple[Any, ...]]:
@@ -112,7 +123,10 @@ def test_effect_without_reservation_is_named(ledger: Ledger, blobs: SqlBlobs) ->
     sample = SampleRun(blobs, "hostile-1")
     ledger.append(sample.run, sample.events)
     findings = verify_run(ledger, sample.run, blobs)
-    assert named(findings) == {(sample.of_kind("call.finished").seq, "call.finished", "call_id")}
+    assert named(findings) == {
+        (sample.of_kind("call.finished").seq, "call.finished", "call_id"),
+        (sample.of_kind("grant.used").seq, "grant.used", "number"),
+    }
 
 
 def test_result_of_an_unproposed_call_is_named(ledger: Ledger, blobs: SqlBlobs) -> None:

@@ -112,6 +112,7 @@ class SampleRun:
         """Append the events, reserving and finishing the calls at their places."""
         before_c1, before_c3 = self._place(CallFinished), self._place(CallUnknown)
         ledger.append(self.run, self.events[:before_c1])
+        ledger.use_grant(f"{self.run}-grant", f"{self.run}:c1", 1)
         outcome = ledger.reserve(self.reservation("c1", approvals=(f"{self.run}-jti-of-bob",)))
         receipt = self.put(b"receipt-of-c1")
         ledger.complete(f"{self.run}:c1", outcome.attempt, b"result", receipt, self.before, self.after)

@@ -20,6 +20,8 @@ from interlock.audit.tables import (
     checkpoints,
     consumed_approvals,
     events,
+    grant_uses,
+    grants,
     results,
     runs,
     workspaces,
@@ -42,6 +44,10 @@ class RunRecord:
     calls: list[Columns]
     workspaces: list[Columns]
     checkpoints: list[Columns]
+    grants: list[Columns]
+    """Standing grants that were given in it."""
+    grant_uses: list[Columns]
+    """Uses that its calls made of any."""
 
 
 def read_events(connection: Connection, run: str, after: int) -> list[Event]:
@@ -175,6 +181,13 @@ def record(connection: Connection, run: str) -> RunRecord:
         calls=_calls(connection, run),
         workspaces=rows(workspaces, "version"),
         checkpoints=rows(checkpoints, "count"),
+        grants=rows(grants, "grant_id"),
+        grant_uses=_rows(
+            connection,
+            select(grant_uses)
+            .where(grant_uses.c.call_id.startswith(f"{run}:", autoescape=True))
+            .order_by(grant_uses.c.call_id),
+        ),
     )
 
 

@@ -6,6 +6,7 @@ from interlock.audit.checks.calls import check_reservations, check_workspaces
 from interlock.audit.checks.chain import check_events
 from interlock.audit.checks.checkpoints import check_checkpoints
 from interlock.audit.checks.content import ContentCheck, check_calls
+from interlock.audit.checks.grants import check_grants
 from interlock.audit.checks.readmodels import check_read_models
 from interlock.audit.ledger import Ledger
 from interlock.audit.rows import Finding
@@ -39,5 +40,6 @@ def verify_run(ledger: Ledger, run: str, blobs: BlobStore, verifier: Verifier | 
         check_read_models(record, events, findings)
         check_reservations(record, events, findings)
         check_workspaces(record, events, findings)
+        check_grants(record, events, findings)
     check_checkpoints(run, record, verifier, findings)
     return sorted(findings, key=lambda finding: (finding.seq < 0, finding.seq))
