@@ -5,7 +5,9 @@ somebody tries who has none.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,13 +43,27 @@ AGENTS: dict[str, Any] = {
 HOUR = timedelta(hours=1)
 
 
-@pytest.fixture
-async def runtime(temporal_address: str, tmp_path: Any) -> AsyncIterator[Runtime]:
-    root = tmp_path / "project"
+@asynccontextmanager
+async def started(temporal_address: str, folder: Path) -> AsyncIterator[Runtime]:
+    root = folder / "project"
     tool = Tool("return f'did {to}'", parameters="to: str, amount: int")
     project(root, dict.fromkeys(("pay", "send", "sign"), tool), AGENTS, RULES)
     (root / "permissions" / "routes.yaml").write_text(ROUTES)
-    async with running(settings_for(root, temporal_address, name=f"grants-{tmp_path.name}")) as found:
+    async with running(settings_for(root, temporal_address, name=f"grants-{folder.name}")) as found:
+        yield found
+
+
+@pytest.fixture
+async def runtime(temporal_address: str, tmp_path: Path) -> AsyncIterator[Runtime]:
+    """Of one test: a grant that another gave would let its calls run."""
+    async with started(temporal_address, tmp_path) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+async def shared(temporal_address: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Runtime]:
+    """Of tests in which no grant is given."""
+    async with started(temporal_address, tmp_path_factory.mktemp("none")) as found:
         yield found
 
 
@@ -135,17 +151,15 @@ async def test_pattern_asks_about_the_rest(runtime: Runtime) -> None:
         ("signer", {"uses": 1}, Refused, "nobody give standing grants"),
     ],
 )
-async def test_grant_wider_than_the_route(runtime: Runtime, agent: str, terms: Any, error: Any, why: str) -> None:
-    run = await runtime.start(agent, "go")
-    row = await runtime.approval(run)
+async def test_grant_wider_than_the_route(shared: Runtime, agent: str, terms: Any, error: Any, why: str) -> None:
+    run = await shared.start(agent, "go")
+    row = await shared.approval(run)
     with pytest.raises(error, match=why):
-        await runtime.client.grant(
-            row, **{"by": "user:carol", "lasts": HOUR, "uses": 1, "reason": "often", **terms}
-        )
-    assert "grant.made" not in runtime.kinds(run)
-    await runtime.client.decide(row, "reject", approver="user:carol", message="no")
+        await shared.client.grant(row, **{"by": "user:carol", "lasts": HOUR, "uses": 1, "reason": "often", **terms})
+    assert "grant.made" not in shared.kinds(run)
+    await shared.client.decide(row, "reject", approver="user:carol", message="no")
     with pytest.raises(Conflict):
-        await runtime.client.grant(row, by="user:carol", lasts=HOUR, uses=1, reason="late")
+        await shared.client.grant(row, by="user:carol", lasts=HOUR, uses=1, reason="late")
 
 
 async def test_revoked_grant_lets_nothing_run(runtime: Runtime) -> None:
