@@ -69,6 +69,8 @@ async def test_another_tenant_s_runs_and_requests_are_not_there(
         "message": "mine",
         "reason": "mine",
         "to": "user:eve",
+        "hours": "1",
+        "uses": "1",
         "chosen": f"{theirs.request_id} {theirs.digest}",
     }
     answers = []
