@@ -106,14 +106,16 @@ async def other(api: Api) -> AsyncIterator[Api]:
 
 
 @pytest.fixture(scope="module")
-async def theirs(api: Api) -> dict[str, Any]:
+async def theirs(api: Api) -> AsyncIterator[dict[str, Any]]:
     """What tenant `default` has."""
     run = await api.runtime.start("payer", "go")
     row = await api.runtime.approval(run)
     terms: dict[str, Any] = {"lasts": timedelta(hours=1), "uses": 1, "reason": "theirs"}
     given = await api.runtime.client.grant(row, by="user:carol", **terms)
     await eventually(lambda: api.held.ledger.grants("default"))
-    return {"run": run, "request_id": row.request_id, "call": row.call_digest, "grant": given.grant}
+    yield {"run": run, "request_id": row.request_id, "call": row.call_digest, "grant": given.grant}
+    # Else it would answer for requests of other tests.
+    await api.runtime.client.revoke(given.grant, by="user:carol", reason="the test is over")
 
 
 ABSENT = "sha256:" + "0" * 64
