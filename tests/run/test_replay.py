@@ -8,9 +8,9 @@ import json
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from support.small import call, small_project
 from temporalio.api.common.v1 import Payload
 from temporalio.client import WorkflowHistory
 
-from interlock.audit import Ledger
+from interlock.audit import ApprovalRow, Ledger
 from interlock.digest import digest_bytes
 from interlock.events import Event, EventBase
 from interlock.run.client import RunClient
@@ -141,6 +141,68 @@ async def _expired(runtime: Runtime, client: RunClient) -> str:
     return run
 
 
+STAGED = """routes:
+  - name: seniors
+    stages:
+      - {name: team, approvers: [user:carol], expires_after: 2s, remind_after: 1s, at_deadline: escalate}
+      - {name: lead, approvers: [user:dave], expires_after: 1h, only_escalated: true}
+    stand_ins: [user:carol]
+"""
+GRANTING = """routes:
+  - name: seniors
+    approvers: [user:carol, user:dave]
+    expires_after: 1h
+    grants: {longest: 1h, uses: 5, patterns: true}
+"""
+
+
+@asynccontextmanager
+async def _routes(runtime: Runtime, text: str) -> AsyncIterator[None]:
+    """Other routes for a while."""
+    routes = runtime.settings.root / "permissions" / "routes.yaml"
+    before = routes.read_text()
+    routes.write_text(text)
+    await asyncio.sleep(1)
+    yield
+    routes.write_text(before)
+    await asyncio.sleep(1)
+
+
+async def _until_unknown(runtime: Runtime, client: RunClient, run: str) -> None:
+    await eventually(lambda: next((a for a in runtime.ledger.approvals(run=run) if a.kind == "unknown"), None), 60)
+    await client.control(run, "cancel", by="user:alice", reason="seen enough")
+
+
+async def _staged(runtime: Runtime, client: RunClient) -> str:
+    """A deadline escalates, a decision is handed on, and a request is withdrawn."""
+
+    def led(known: str = "") -> ApprovalRow | None:
+        rows = runtime.ledger.approvals(run=run)
+        return next((row for row in rows if row.stage == "lead" and row.request_id != known), None)
+
+    async with _routes(runtime, STAGED):
+        run = await runtime.start("tester", "by stages")
+        first = await eventually(led, 60)
+        await client.reassign(first, by="user:dave", to="user:carol", reason="away")
+        await client.decide(first, "approve", approver="user:carol", seat="user:dave")
+        second = await eventually(lambda: led(first.request_id), 60)
+        await client.withdraw(second, by="user:alice", reason="not needed")
+        await _until_unknown(runtime, client, run)
+    return run
+
+
+async def _granted(runtime: Runtime, client: RunClient) -> str:
+    """A grant that is given on the first call's card lets the second one run."""
+    when = ({"argument": "text", "contains": "me"},)
+    async with _routes(runtime, GRANTING):
+        run = await runtime.start("tester", "by a grant")
+        row = await runtime.approval(run)
+        await client.grant(row, by="user:carol", lasts=timedelta(minutes=30), uses=1, reason="alike", when=when)
+        await client.decide(row, "approve", approver="user:carol")
+        await _until_unknown(runtime, client, run)
+    return run
+
+
 @pytest.fixture(scope="module")
 async def recorded(temporal_address: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Recorded]:
     root = small_project(tmp_path_factory.mktemp("replay") / "project", FULL)
@@ -150,6 +212,8 @@ async def recorded(temporal_address: str, tmp_path_factory: pytest.TempPathFacto
             "full": await _full(runtime, runtime.client),
             "cancelled": await _cancelled(runtime, runtime.client),
             "expired": await _expired(runtime, runtime.client),
+            "staged": await _staged(runtime, runtime.client),
+            "granted": await _granted(runtime, runtime.client),
         }
         for run in runs.values():
             await runtime.client.wait(run)
