@@ -12,6 +12,8 @@ from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
+from interlock.approval.visible import visible
+
 
 @dataclass(frozen=True)
 class Page:
@@ -27,6 +29,7 @@ Frame = Callable[[Request, Page], Response]
 """Puts a page into a whole document."""
 
 _templates: Final = Environment(loader=PackageLoader("interlock.api"), autoescape=True)
+_templates.filters["shown"] = visible
 
 
 def bare(request: Request, page: Page) -> Response:
