@@ -81,7 +81,8 @@ async def test_a_deputy_whose_time_has_not_come(api: Api) -> None:
         {"ends": "2027-01-01T00:00:00"},
         {"begins": until(hours=5)},
     ],
-    ids=str,
+    # Each worker process has its own clock, and all must find the same names.
+    ids=("herself", "stranger", "past", "too long", "no zone", "after its end"),
 )
 async def test_a_deputy_that_does_not_fit(api: Api, wrong: dict[str, Any]) -> None:
     carol = await api.signed_in("user:carol")

@@ -9,8 +9,9 @@ from support.authenticator import PRESENT, Authenticator
 from support.signing_decisions import ORIGIN, registered, signed
 
 from interlock.approval import ApprovalClaims, PendingApproval, check_quorum
+from interlock.approval.passkeys import PasskeyClaims
 from interlock.errors import Refused, TokenRejected
-from interlock.types.route import Emergency
+from interlock.types.route import Emergency, PinnedKeys
 
 from .conftest import NOW, RUN, with_stage
 
@@ -105,3 +106,25 @@ def test_person_was_there_and_on_our_page(pending, claim, keys, authenticator, c
         setattr(authenticator, name, value)
     with pytest.raises(TokenRejected, match="did not sign"):
         read(keys, claim(signature=signature(pending, authenticator, keys, passkey=passkey)))
+
+
+def test_policy_may_name_the_keys_itself(pending, claim, keys, authenticator) -> None:
+    """Then whoever holds the API's key and registers one of their own approves nothing."""
+    own = registered(authenticator, keys.api, "user:carol")
+    claims = read(keys, claim(signature=signature(pending, authenticator, keys, passkey=own)))
+    other = PinnedKeys(person="user:carol", keys=("A" * 43,))
+    for pinned, counts in (((), True), ((other,), False), ((_pinned(own),), True)):
+        route = pending.request.route.model_copy(update={"pinned": pinned})
+        pending.request = pending.request.model_copy(update={"route": route})
+        if counts:
+            pending.check(claims, NOW)
+            assert counted(pending, claims) == [claims.jti]
+            continue
+        with pytest.raises(Refused, match="the policy does not have"):
+            pending.check(claims, NOW)
+        with pytest.raises(Refused, match="the policy does not have"):
+            counted(pending, claims)
+
+
+def _pinned(passkey: str) -> PinnedKeys:
+    return PinnedKeys(person="user:carol", keys=("A" * 43, PasskeyClaims.peek(passkey).public_key))

@@ -99,6 +99,18 @@ def test_deadline_counts_office_hours_over_a_change_of_clocks(tmp_path: Path) ->
     assert route.last_moment(FRIDAY) == route.stages[0].deadline(FRIDAY)
 
 
+def test_passkeys_of_people_travel_where_one_is_demanded(tmp_path: Path) -> None:
+    key = "k" * 50
+    (tmp_path / "more.yaml").write_text(f"users:\n  - {{name: erin, tenants: default, passkeys: {key}}}\n")
+    terms = "approvers: [user:bob, user:erin], expires_after: 1h"
+    for demanded, pinned in (("", ()), (", passkey: true", (("user:erin", (key,)),))):
+        route = decide(loaded(tmp_path, terms + demanded), request()).route
+        assert route is not None
+        assert tuple((one.person, one.keys) for one in route.pinned) == pinned
+    bundle = loaded(tmp_path, f"{terms}, passkey: true")
+    assert decide(Bundle.from_bytes(bundle.to_bytes()), request()) == decide(bundle, request())
+
+
 def test_calendar_that_hardly_opens_still_ends() -> None:
     hours = WorkingHours(zone="UTC", days=(0,), opens=0, closes=1, offsets=(Offset(since=FRIDAY, seconds=0),))
     assert hours.after(FRIDAY, 365 * 86400) == FRIDAY + timedelta(days=3660)

@@ -142,6 +142,7 @@ async def test_stage_that_denies_is_not_passed_over(attack: Attack) -> None:
 @pytest.mark.parametrize(
     "said",
     [{"stage": LAST}, {"approvers": ("user:alice",)}, {"quorum": 0}, {"expires_at": datetime.now(UTC) + LIFE}],
+    ids=("stage", "approvers", "quorum", "expires_at"),
 )
 async def test_next_stage_is_another_than_the_policys(attack: Attack, said: dict[str, Any]) -> None:
     _, request = attack.asked("pay")

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from interlock.approval.tokens import ApprovalClaims
+from interlock.approval.tokens import ApprovalClaims, PasskeyClaims
 from interlock.errors import Conflict, InvalidInput, Refused
 from interlock.types.approval import ApprovalRequest, ApprovalVerdict, RequestKind
 from interlock.types.route import Route, Stage
@@ -88,15 +88,24 @@ def check_about(request: ApprovalRequest, claims: ApprovalClaims) -> None:
         raise InvalidInput(f"message: {claims.verdict} needs a message for the agent to read")
 
 
-def check_signed(claims: ApprovalClaims, stages: Sequence[Stage]) -> None:
-    """Raises Refused where one of these stages wants what lets something happen signed by a passkey and it is not.
+def check_signed(claims: ApprovalClaims, stages: Sequence[Stage], route: Route) -> None:
+    """Raises Refused where one of these stages wants what lets something happen signed by a passkey and it is not,
+    or by another than the policy has for this person.
 
     The signature itself was verified when the statement was read.
     """
-    if claims.verdict != "reject" and claims.signature is None and any(stage.passkey for stage in stages):
+    if claims.verdict == "reject" or not any(stage.passkey for stage in stages):
+        return
+    if claims.signature is None:
         raise Refused(
             f"{claims.sub} must sign this decision with a passkey: the route demands it",
             next_step="decide in the browser, or send `passkey` with the decision",
+        )
+    pinned = route.keys_of(claims.sub)
+    if pinned and PasskeyClaims.peek(claims.signature.passkey).public_key not in pinned:
+        raise Refused(
+            f"{claims.sub} signed with a passkey that the policy does not have for them",
+            next_step="sign with another one, or have `passkeys` of the user changed in permissions/",
         )
 
 
@@ -111,7 +120,7 @@ def check_emergency(claims: ApprovalClaims, route: Route) -> None:
         raise InvalidInput("emergency: it goes with your own approval of a call, and with nothing else")
     if not claims.message.strip():
         raise InvalidInput("message: an emergency approval needs a reason, which is reviewed afterwards")
-    check_signed(claims, route.stages)
+    check_signed(claims, route.stages, route)
     if route.emergency is None or claims.sub not in route.emergency.people:
         raise Refused(f"route {route.name!r} does not let {claims.sub} approve in an emergency")
     if not set(route.emergency.reviewers) - {claims.sub}:
@@ -169,7 +178,7 @@ def check_quorum(
         own = [claims for claims in votes if claims.stage == stage.name]
         for claims in own:
             people = {claims.sub, (seats or Seats()).seat(claims, route, stage)}
-            check_signed(claims, (stage,))
+            check_signed(claims, (stage,), route)
             if not people.isdisjoint(known):
                 raise Conflict(f"{claims.sub} approved twice; a quorum counts people")
             check_apart(people, known, route)

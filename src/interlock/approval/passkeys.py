@@ -14,7 +14,7 @@ from webauthn import verify_authentication_response
 from webauthn.helpers import base64url_to_bytes
 from webauthn.helpers.exceptions import WebAuthnException
 
-from interlock.approval.tokens import Statement
+from interlock.approval.tokens import PasskeyClaims
 from interlock.digest import canonical
 from interlock.errors import TokenRejected
 from interlock.signing import Verifier
@@ -22,22 +22,9 @@ from interlock.types.approval import ApprovalVerdict
 from interlock.types.names import OptionalDigest, RunId
 from interlock.types.signature import DecisionSignature
 
+__all__ = ["DecisionSignature", "PasskeyClaims", "challenge_of", "check_signature"]
+
 _PURPOSE: Final = "interlock-decision-1"
-
-
-class PasskeyClaims(Statement):
-    """The API registered a passkey for a signed-in person; `exp` is far off, and the accounts can end it before."""
-
-    TYP = "interlock-passkey"
-
-    credential: str
-    """Its id, base64url."""
-    public_key: str
-    """COSE key, base64url."""
-    rp_id: str
-    """The domain that it is for."""
-    origin: str
-    """The only origin whose pages it counts from."""
 
 
 def challenge_of(

@@ -114,7 +114,7 @@ class PendingApproval:
         if claims.stage != self.stage.name:
             raise Conflict(f"stage {self.stage.name!r} decides now, not {claims.stage!r}", next_step="look again")
         Seats(self.moved).seat(claims, self.request.route, self.stage)
-        check_signed(claims, (self.stage,))
+        check_signed(claims, (self.stage,), self.request.route)
         if claims.verdict == "approve":
             approved = {name for vote in self.approvals() for name in (vote.claims.sub, vote.claims.seat)}
             check_apart(people, approved, self.request.route)

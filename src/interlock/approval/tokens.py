@@ -78,6 +78,21 @@ class Statement(Closed):
             raise TokenRejected(f"{cls.TYP}: {first['loc']}: {first['msg']}") from error
 
 
+class PasskeyClaims(Statement):
+    """The API registered a passkey for a signed-in person; `exp` is far off, and the accounts can end it before."""
+
+    TYP = "interlock-passkey"
+
+    credential: str
+    """Its id, base64url."""
+    public_key: str
+    """COSE key, base64url."""
+    rp_id: str
+    """The domain that it is for."""
+    origin: str
+    """The only origin whose pages it counts from."""
+
+
 class Claims(Statement):
     """A statement about one run."""
 

@@ -49,6 +49,7 @@ def _printable(text: str) -> str:
 
 
 RuleId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.-]{0,95}$")]
+PublicKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{43,2048}$")]
 Line = Annotated[str, StringConstraints(max_length=500), AfterValidator(_printable)]
 
 
@@ -60,6 +61,8 @@ class User(Closed):
     """The tenants in which this person may act and approve."""
     attributes: Attributes | None = None
     """What else is known of them, which a route may ask for: `{level: senior}`."""
+    passkeys: Many[PublicKey] | None = None
+    """Public keys of their passkeys; where they are given, no other signs this person's decisions."""
 
 
 class Group(Closed):

@@ -120,6 +120,7 @@ def _strictest(routes: Sequence[Route]) -> dict[str, Any]:
     return {
         "teams": tuple(dict.fromkeys(team for route in routes for team in route.teams)),
         "stand_ins": tuple(sorted(stand_ins)),
+        "pinned": tuple(dict.fromkeys(one for route in routes for one in route.pinned)),
     }
 
 

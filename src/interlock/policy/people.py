@@ -24,6 +24,8 @@ class People:
     """`group:x` or `role:x` → its direct members."""
     attributes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """`user:alice` → what else is known of her."""
+    passkeys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """`user:alice` → public keys of her passkeys, sorted; who has none is left out."""
 
     @cached_property
     def belongs(self) -> Mapping[str, frozenset[str]]:
@@ -37,7 +39,13 @@ class People:
         members = {f"group:{group.name}": group.members for group in content.groups.values()}
         members |= {f"role:{role.name}": role.members for role in content.roles.values()}
         attributes = {f"user:{user.name}": user.attributes or {} for user in content.users.values()}
-        return cls(MappingProxyType(tenants), MappingProxyType(members), MappingProxyType(attributes))
+        passkeys = {f"user:{u.name}": tuple(sorted(u.passkeys)) for u in content.users.values() if u.passkeys}
+        return cls(
+            MappingProxyType(tenants),
+            MappingProxyType(members),
+            MappingProxyType(attributes),
+            MappingProxyType(passkeys),
+        )
 
     def names_of(self, subject: str) -> frozenset[str]:
         """The subject itself and all its groups and roles."""

@@ -10,7 +10,7 @@ from typing import Final
 from interlock.policy.people import People
 from interlock.policy.routes import Calendar, EmergencyEntry, GrantEntry, RouteEntry, StageEntry, Terms
 from interlock.types.hours import WorkingHours
-from interlock.types.route import Emergency, GrantTerms, Route, Stage
+from interlock.types.route import Emergency, GrantTerms, PinnedKeys, Route, Stage
 
 EPOCH: Final = datetime(2026, 1, 1, tzinfo=UTC)
 """When nobody asks in particular: only a zone's offsets depend on it."""
@@ -38,7 +38,16 @@ class Resolver:
             stand_ins=self._users(entry.stand_ins or ()),
             emergency=self._emergency(entry.emergency) if entry.emergency else None,
             grants=_terms(entry.grants) if entry.grants else None,
+            pinned=self._pinned(entry) if any(one.passkey for one in entry.terms) else (),
         )
+
+    def _pinned(self, entry: RouteEntry) -> tuple[PinnedKeys, ...]:
+        """The keys of everybody who may decide."""
+        named = tuple(name for one in entry.terms for name in one.approvers or ())
+        breaking = entry.emergency.approvers if entry.emergency else ()
+        people = self._users((*named, *(entry.stand_ins or ()), *breaking))
+        keys = self.people.passkeys
+        return tuple(PinnedKeys(person=one, keys=keys[one]) for one in people if one in keys)
 
     def _stage(self, terms: Terms) -> Stage:
         written = terms if isinstance(terms, StageEntry) else None

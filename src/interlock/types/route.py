@@ -73,6 +73,14 @@ class GrantTerms(Closed):
     """Whether for other arguments than exactly those that were shown."""
 
 
+class PinnedKeys(Closed):
+    """The passkeys that the policy itself has for a person; no other of theirs counts on the route."""
+
+    person: SubjectName
+    keys: tuple[str, ...]
+    """Public keys (COSE), base64url, sorted."""
+
+
 class Route(Slim):
     """Who must approve, resolved to people."""
 
@@ -86,6 +94,8 @@ class Route(Slim):
     emergency: Emergency | None = None
     grants: GrantTerms | None = None
     """Only where it has one stage that one person decides."""
+    pinned: tuple[PinnedKeys, ...] = ()
+    """Where a stage demands a passkey: whose keys the policy has, by person."""
 
     @model_validator(mode="before")
     @classmethod
@@ -109,6 +119,10 @@ class Route(Slim):
     def expires_after_s(self) -> int:
         """How long a request may stay open: what all its stages give together."""
         return sum(stage.expires_after_s for stage in self.stages)
+
+    def keys_of(self, person: SubjectName) -> tuple[str, ...]:
+        """The passkeys that the policy has for a person; none: any that the API registered for them counts."""
+        return next((one.keys for one in self.pinned if one.person == person), ())
 
     def short_of(self) -> Stage | None:
         """The first stage for which too few people are left, where each person counts at one stage only; None: the

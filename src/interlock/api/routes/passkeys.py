@@ -17,6 +17,7 @@ from interlock.api.problems import NotFound
 from interlock.api.relying_party import RelyingParty
 from interlock.api.schemas import Body, Shape, errors
 from interlock.api.services import Services, services
+from interlock.approval.tokens import PasskeyClaims
 from interlock.errors import InvalidInput, Refused
 
 router = APIRouter(prefix="/v1/me/passkeys", tags=["me"], route_class=Route, responses=errors())
@@ -30,6 +31,7 @@ class PasskeyShape(Shape):
 
     id: str
     name: str
+    public_key: str = Field(description="COSE key, base64url: what `passkeys` of a user in permissions/ names.")
     made_at: datetime
     used_at: datetime | None
 
@@ -120,4 +122,5 @@ def _signed_in(who: Caller) -> None:
 
 
 def _shape(one: Passkey) -> PasskeyShape:
-    return PasskeyShape(id=one.credential, name=one.name, made_at=one.made_at, used_at=one.used_at)
+    key = PasskeyClaims.peek(one.statement).public_key
+    return PasskeyShape(id=one.credential, name=one.name, public_key=key, made_at=one.made_at, used_at=one.used_at)
