@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from interlock.approval.card import Argument, Card
+from interlock.approval.card import Argument, Card, CardStage
 from interlock.approval.changes import FileChange
 from interlock.cli.approval_card import print_card
 
@@ -31,6 +31,13 @@ def card(**changed) -> Card:
         "route": "maintainers",
         "approvers": ("user:carol", "user:dave"),
         "quorum": 1,
+        "stage": "",
+        "stages": (),
+        "approvals": 0,
+        "emergency": (),
+        "passkey": False,
+        "stand_ins": (),
+        "at_deadline": "deny",
         "requester": "user:alice",
         "requested_at": datetime(2026, 1, 1, tzinfo=UTC),
         "expires_at": datetime(2026, 1, 1, 4, tzinfo=UTC),
@@ -40,6 +47,32 @@ def card(**changed) -> Card:
         "warnings": ("There are hidden characters.",),
     }
     return Card(**{**facts, **changed})
+
+
+def test_stages_and_who_else_has_a_say_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+    team = CardStage(name="team", state="passed over", approvers=("user:bob",), quorum=2, expires_after_s=3600)
+    lead = CardStage(name="lead", state="decides", approvers=("user:carol",), quorum=1, expires_after_s=60)
+    print_card(
+        card(
+            stage="lead",
+            stages=(team, lead),
+            stand_ins=("user:gus",),
+            emergency=("user:ops",),
+            passkey=True,
+            at_deadline="escalate",
+        )
+    )
+    out = capsys.readouterr().out
+    for text in (
+        "route:     maintainers, stage lead: 1 of user:carol, user:dave\n",
+        "left; then the next stage decides)\n",
+        "stage:     team, passed over: 2 of user:bob\n",
+        "stage:     lead, decides: 1 of user:carol\n",
+        "stand-ins: user:gus\n",
+        "emergency: user:ops may approve at once; it is reviewed\n",
+        "passkey:   the decision must be signed with a passkey, in the browser\n",
+    ):
+        assert text in out
 
 
 def test_everything_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
