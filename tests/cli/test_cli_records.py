@@ -160,6 +160,7 @@ def test_requests_are_listed(interlock, recorded) -> None:
     assert {row["request_id"]: row["state"] for row in rows} == {
         "sample-1:a1": "consumed",
         "sample-1:a2": "expired",
+        "sample-1:a3": "withdrawn",
     }
 
 
