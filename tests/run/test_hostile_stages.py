@@ -61,7 +61,7 @@ def advance(attack: Attack, request: str, stage: str, *, why: str = "approved", 
 
 async def test_every_stage_approves(attack: Attack) -> None:
     """The yardstick."""
-    call, request = attack.asked("pay")
+    call, request = attack.asked("spend")
     one = approve(attack, call, request, "user:carol", TEAM, closes=False)
     advance(attack, request, LAST)
     two = approve(attack, call, request, "user:dave", LAST, closes=True)
@@ -70,7 +70,7 @@ async def test_every_stage_approves(attack: Attack) -> None:
 
 async def test_escalated_stage_approves(attack: Attack) -> None:
     """The other yardstick."""
-    call, request = attack.asked("pay")
+    call, request = attack.asked("spend")
     attack.chain.at += timedelta(minutes=10)
     advance(attack, request, LEAD, why="escalated")
     one = approve(attack, call, request, "user:erin", LEAD, closes=False)
@@ -80,33 +80,33 @@ async def test_escalated_stage_approves(attack: Attack) -> None:
 
 
 async def test_stage_that_is_left_out(attack: Attack) -> None:
-    call, request = attack.asked("pay")
+    call, request = attack.asked("spend")
     await attack.not_run(
         call, "needs 1", approvals=(approve(attack, call, request, "user:carol", TEAM, closes=False),)
     )
 
 
 async def test_last_stage_alone(attack: Attack) -> None:
-    call, request = attack.asked("pay")
+    call, request = attack.asked("spend")
     approve(attack, call, request, "user:dave", LAST, closes=True)
     await attack.uncommitted("stage 'team' decides now")
 
 
 async def test_first_stage_says_that_it_closes(attack: Attack) -> None:
-    call, request = attack.asked("pay")
+    call, request = attack.asked("spend")
     approve(attack, call, request, "user:carol", TEAM, closes=True)
     await attack.uncommitted("closes")
 
 
 async def test_request_begins_at_its_last_stage(attack: Attack) -> None:
-    call = attack.start().propose("pay", "x")
+    call = attack.start().propose("spend", "x")
     decision = attack.decide(call)
     attack.ask(call, decision, stage=LAST, approvers=PEOPLE[LAST])
     await attack.uncommitted("stage")
 
 
 async def test_one_person_at_two_stages(attack: Attack) -> None:
-    call, request = attack.asked("pay")
+    call, request = attack.asked("spend")
     approve(attack, call, request, "user:dave", TEAM, closes=False)
     advance(attack, request, LAST)
     approve(attack, call, request, "user:dave", LAST, closes=True)
@@ -114,7 +114,7 @@ async def test_one_person_at_two_stages(attack: Attack) -> None:
 
 
 async def test_stage_is_passed_over_early(attack: Attack) -> None:
-    _, request = attack.asked("pay")
+    _, request = attack.asked("spend")
     attack.chain.at += timedelta(minutes=9, seconds=58)
     advance(attack, request, LEAD, why="escalated")
     await attack.uncommitted("not to be escalated now")
@@ -122,7 +122,7 @@ async def test_stage_is_passed_over_early(attack: Attack) -> None:
 
 async def test_stage_is_passed_over_tomorrow(attack: Attack) -> None:
     """Dated so that the deadline has passed by its own word."""
-    _, request = attack.asked("pay")
+    _, request = attack.asked("spend")
     attack.chain.at = datetime.now(UTC) + timedelta(hours=20)
     advance(attack, request, LEAD, why="escalated")
     with pytest.raises(Exception, match=r".*"):
@@ -131,7 +131,7 @@ async def test_stage_is_passed_over_tomorrow(attack: Attack) -> None:
 
 
 async def test_stage_that_denies_is_not_passed_over(attack: Attack) -> None:
-    call, request = attack.asked("pay")
+    call, request = attack.asked("spend")
     approve(attack, call, request, "user:carol", TEAM, closes=False)
     advance(attack, request, LAST)
     attack.chain.at += timedelta(minutes=30)
@@ -145,7 +145,7 @@ async def test_stage_that_denies_is_not_passed_over(attack: Attack) -> None:
     ids=("stage", "approvers", "quorum", "expires_at"),
 )
 async def test_next_stage_is_another_than_the_policys(attack: Attack, said: dict[str, Any]) -> None:
-    _, request = attack.asked("pay")
+    _, request = attack.asked("spend")
     attack.chain.at += timedelta(minutes=10)
     advance(attack, request, **{"stage": LEAD, "why": "escalated", **said})
     await attack.uncommitted(next(iter(said)))
@@ -163,7 +163,7 @@ def reassign(attack: Attack, claims: AmendClaims, **said: Any) -> None:
 
 async def test_decision_that_was_handed_on(attack: Attack) -> None:
     """The yardstick."""
-    call, request = attack.asked("pay")
+    call, request = attack.asked("spend")
     reassign(attack, amended(attack, request, "user:carol", "reassign", "user:erin"))
     one = approve(attack, call, request, "user:erin", TEAM, closes=False, seat="user:carol")
     advance(attack, request, LAST)
@@ -172,7 +172,7 @@ async def test_decision_that_was_handed_on(attack: Attack) -> None:
 
 
 async def test_decision_that_nobody_handed_on(attack: Attack) -> None:
-    call, request = attack.asked("pay")
+    call, request = attack.asked("spend")
     approve(attack, call, request, "user:erin", TEAM, closes=False, seat="user:carol")
     await attack.uncommitted("did not hand this decision on")
 
@@ -189,13 +189,13 @@ async def test_decision_that_nobody_handed_on(attack: Attack) -> None:
 async def test_handing_on_that_does_not_hold(
     attack: Attack, by: str, to: str, said: dict[str, Any], why: str
 ) -> None:
-    _, request = attack.asked("pay")
+    _, request = attack.asked("spend")
     reassign(attack, amended(attack, request, by, "reassign", to), **said)
     await attack.uncommitted(why)
 
 
 async def test_withdrawal_passed_off_as_handing_on(attack: Attack) -> None:
-    _, request = attack.asked("pay")
+    _, request = attack.asked("spend")
     claims = amended(attack, request, "user:alice", "withdraw")
     reassign(attack, claims, to="user:erin")
     await attack.uncommitted("verb")
@@ -213,7 +213,7 @@ async def test_withdrawn_call_does_not_run(attack: Attack) -> None:
 
 
 async def test_deputy_of_nobodys_making(attack: Attack) -> None:
-    call, request = attack.asked("pay")
+    call, request = attack.asked("spend")
     moment = int(datetime.now(UTC).timestamp())
     said = DeputyClaims(
         tenant="default", sub="user:dave", to="user:erin", begins=moment, **lifetime(datetime.now(UTC), LIFE)
@@ -225,7 +225,7 @@ async def test_deputy_of_nobodys_making(attack: Attack) -> None:
 
 def broken(attack: Attack, by: str = "user:erin") -> tuple[ToolCall, str]:
     """A call that somebody lets run in an emergency; the token."""
-    call, request = attack.asked("pay")
+    call, request = attack.asked("spend")
     claims = attack.approval(call, request, sub=by, emergency=True, message="the site is down")
     return call, attack.vote(claims)
 
@@ -278,14 +278,14 @@ async def test_review_by_friends(attack: Attack) -> None:
 
 
 async def test_review_of_nothing(attack: Attack) -> None:
-    call, _ = attack.asked("pay")
+    call, _ = attack.asked("spend")
     review(attack, call)
     await attack.uncommitted("nobody let this call run in an emergency")
 
 
 async def test_emergency_of_an_honest_vote(attack: Attack) -> None:
     """The worker calls an ordinary vote an emergency."""
-    call, request = attack.asked("pay")
+    call, request = attack.asked("spend")
     attack.vote(attack.approval(call, request, sub="user:carol", stage=TEAM), emergency=True)
     await attack.uncommitted("emergency")
 

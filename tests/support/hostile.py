@@ -63,7 +63,7 @@ RULES = """
 rules:
   - {id: notes, effect: allow, owner: tests, agent: "agent:*", tool: [note, save, charge]}
   - {id: sends, effect: ask, owner: tests, agent: agent:tester, tool: send, route: seniors}
-  - {id: pays, effect: ask, owner: tests, agent: agent:tester, tool: pay, route: staged}
+  - {id: spends, effect: ask, owner: tests, agent: agent:tester, tool: spend, route: staged}
   - {id: signs, effect: ask, owner: tests, agent: agent:tester, tool: sign, route: pairs}
   - {id: no_secrets, effect: deny, owner: tests, tool: note, when: [{argument: text, contains: secret}]}
   - {id: asks, effect: ask, owner: tests, agent: agent:tester, tool: interlock.ask, route: seniors}
@@ -97,12 +97,12 @@ HELPER = 'from interlock import agent\n\nhelper = agent("helper", prompt="Test."
 
 def hostile_project(root: Path) -> Path:
     """Agents `tester` (every tool; hands work on to `helper`), `helper` (`note`, `send`), `reader` (only `note`);
-    people who approve, sign in pairs, pay in stages, and settle."""
+    people who approve, sign in pairs, spend in stages, and settle."""
     small_project(root, [{"say": "done"}])
     (root / "tools" / "sign.py").write_text(SIGN)
-    (root / "tools" / "pay.py").write_text(SIGN.replace("sign", "pay"))
+    (root / "tools" / "spend.py").write_text(SIGN.replace("sign", "spend"))
     tester = root / "agents" / "tester.py"
-    tester.write_text(tester.read_text().replace("tools=[", "hand_off=['helper'], tools=['sign', 'pay', "))
+    tester.write_text(tester.read_text().replace("tools=[", "hand_off=['helper'], tools=['sign', 'spend', "))
     (root / "agents" / "helper.py").write_text(HELPER)
     (root / "agents" / "helper.playbook.yaml").write_text('[{"say": "done"}]')
     (root / "agents" / "reader.py").write_text(READER)
