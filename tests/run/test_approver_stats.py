@@ -190,6 +190,8 @@ def test_time_on_the_card_counts_from_when_it_was_opened(ledger: Ledger) -> None
     assert [one.approver for one in found.suggestions if one.kind == "unread"] == ["user:bob"]
     quick = [one for one in stats(ledger).suggestions if one.kind == "unread"]
     assert not quick, "who is slow to come may still read quickly: nobody knows"
+        "who is slow to come may still read quickly: nobody knows"
+    )
 
 
 def test_only_this_tenant_and_this_time(ledger: Ledger) -> None:
