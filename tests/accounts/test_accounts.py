@@ -164,16 +164,3 @@ def test_everywhere_is_one_person_in_one_tenant(opened: Accounts) -> None:
     assert opened.sessions.end_all("user:dave", "default") == 3
     assert [opened.sessions.find(one, now=NOW) for one in here] == [None] * 3
     assert opened.sessions.find(there, now=NOW) is not None
-
-
-def test_a_card_is_opened_for_the_first_time_once(opened: Accounts) -> None:
-    at_once(8, lambda n: opened.views.opened("run-1:a1", "user:carol", "acme", now=NOW + timedelta(seconds=n)))
-    (first,) = opened.views.since("acme", NOW).values()
-    opened.views.opened("run-1:a1", "user:carol", "acme", now=NOW + timedelta(hours=1))
-    opened.views.opened("run-1:a1", "user:dave", "acme", now=NOW + timedelta(hours=1))
-    opened.views.opened("run-2:a1", "user:carol", "globex", now=NOW)
-    assert opened.views.since("acme", NOW) == {
-        ("run-1:a1", "user:carol"): first,
-        ("run-1:a1", "user:dave"): NOW + timedelta(hours=1),
-    }
-    assert list(opened.views.since("acme", NOW + timedelta(minutes=1))) == [("run-1:a1", "user:dave")]

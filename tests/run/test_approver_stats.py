@@ -169,31 +169,6 @@ def test_approvals_faster_than_reading_are_pointed_out(ledger: Ledger) -> None:
     assert (found.kind, found.approver, found.count) == ("unread", "user:bob", 12)
 
 
-def test_time_on_the_card_counts_from_when_it_was_opened(ledger: Ledger) -> None:
-    """Twelve approvals that waited for minutes, each given two seconds after its card was opened."""
-    made = Requests(ledger)
-    for _ in range(12):
-        made.decided("user:bob", after=120)
-    made.decided("user:carol", after=120)
-    made.store()
-    votes = {row.request_id: row.votes[-1] for row in ledger.approvals(state=None)}
-    opened = {
-        (request, vote.approver): vote.at - timedelta(seconds=2)
-        for request, vote in votes.items()
-        if vote.approver == "user:bob"
-    }
-    until = START + timedelta(days=30)
-    found = approval_stats(ledger, "acme", since=START, until=until, opened=opened)
-    bob, carol = (one.deciding for one in found.approvers)
-    assert (bob.on_card, bob.on_card_p50_s, bob.p50_s) == (12, 2.0, 120.0)
-    assert (carol.on_card, carol.on_card_p50_s) == (0, None)
-    assert [one.approver for one in found.suggestions if one.kind == "unread"] == ["user:bob"]
-    quick = [one for one in stats(ledger).suggestions if one.kind == "unread"]
-    assert not quick, "who is slow to come may still read quickly: nobody knows"
-        "who is slow to come may still read quickly: nobody knows"
-    )
-
-
 def test_only_this_tenant_and_this_time(ledger: Ledger) -> None:
     mine, theirs = Requests(ledger), Requests(ledger, "theirs-1", tenant="globex")
     for made in (mine, theirs):

@@ -13,12 +13,11 @@ from interlock.accounts.links import Links
 from interlock.accounts.passkeys import Passkeys
 from interlock.accounts.sessions import Sessions
 from interlock.accounts.tokens import Tokens
-from interlock.accounts.views import Views
 from interlock.database import Store, migrate
 from interlock.settings import Settings
 
 FOLDER: Final = Path(__file__).parent / "migrations"
-LAST: Final = "accounts_0004"
+LAST: Final = "accounts_0003"
 """The newest migration: known without loading Alembic, so that opening stays quick."""
 
 
@@ -33,7 +32,6 @@ class Accounts:
         answers: given to requests with an Idempotency-Key.
         deputies: who decides for whom.
         passkeys: of people, and what they signed.
-        views: when people first opened a card.
     """
 
     def __init__(self, url: str, *, idle: timedelta, life: timedelta) -> None:
@@ -52,7 +50,6 @@ class Accounts:
         self.answers = Answers(self.store)
         self.deputies = Deputies(self.store)
         self.passkeys = Passkeys(self.store)
-        self.views = Views(self.store)
 
     @classmethod
     def of(cls, settings: Settings) -> Accounts:

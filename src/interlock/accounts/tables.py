@@ -96,12 +96,3 @@ decision_signatures: Final = Table(
     *_text("request", "person", "tenant", "verdict", "call", "at", "content"),
     Index("decision_signatures_of_requests", "request"),
 )
-
-views: Final = Table(
-    "views",
-    accounts,
-    Column("request", Text, primary_key=True),
-    Column("person", Text, primary_key=True),
-    *_text("tenant", "opened_at"),
-    Index("views_by_time", "tenant", "opened_at"),
-)

@@ -24,12 +24,10 @@ _PAGE: Final = 5_000
 class VoteFact(NamedTuple):
     """One person's decision, and how long the request had waited for it."""
 
-    request: str
     rule: str
     approver: str
     verdict: str
     waited_s: float
-    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +96,8 @@ def votes(connection: Connection, tenant: str, since: datetime) -> Iterator[Vote
             try:
                 asked = moment(requested_at)
                 for vote in read(cast):
-                    at = moment(vote["at"])
-                    waited = max(0.0, (at - asked).total_seconds())
-                    yield VoteFact(request, rule, str(vote["approver"]), str(vote["verdict"]), waited, at)
+                    waited = (moment(vote["at"]) - asked).total_seconds()
+                    yield VoteFact(rule, str(vote["approver"]), str(vote["verdict"]), max(0.0, waited))
             except (ValueError, TypeError, KeyError) as error:
                 raise IntegrityError(f"row {request!r} of table approvals was altered: {error}") from error
 

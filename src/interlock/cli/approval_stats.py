@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,17 +11,12 @@ from interlock.cli import say
 from interlock.cli.options import AsJson
 from interlock.cli.policy.record import moment
 from interlock.cli.session import opened, settings
-from interlock.errors import InterlockError
 
 if TYPE_CHECKING:
     from interlock.run.approver_stats import Deciding
-    from interlock.settings import Settings
 
 _RULES = ("rule", "requests", "pending", "expired", "approve", "edit", "reject", "respond", "p50", "p95")
-_APPROVERS = (
-    *("rule", "approver", "decided", "let expire"),
-    *("approve", "edit", "reject", "respond", "p50", "p95", "on card"),
-)
+_APPROVERS = ("rule", "approver", "decided", "let expire", "approve", "edit", "reject", "respond", "p50", "p95")
 _DEFAULT = "30d"
 
 
@@ -39,7 +33,7 @@ def stats(
     begin = moment(since or _DEFAULT)
     assert begin is not None, "a text that is not empty is a time"
     with opened(own) as (ledger, _):
-        found = approval_stats(ledger, own.tenant, since=begin, until=now, opened=_opened(own, begin))
+        found = approval_stats(ledger, own.tenant, since=begin, until=now)
     if as_json:
         say.document(found.model_dump(mode="json"))
         return
@@ -53,10 +47,7 @@ def stats(
     say.table(_RULES, rules)
     say.line()
     people = [
-        (
-            *(one.rule, one.approver, str(one.deciding.decided), str(one.let_expire)),
-            *(*_said(one.deciding), _span(one.deciding.on_card_p50_s)),
-        )
+        (one.rule, one.approver, str(one.deciding.decided), str(one.let_expire), *_said(one.deciding))
         for one in found.approvers
     ]
     if people:
@@ -64,17 +55,6 @@ def stats(
     for suggestion in found.suggestions:
         example = f"; look at: interlock approval show {suggestion.request}" if suggestion.request else ""
         say.line(f"suggestion: {suggestion.text}{example}")
-
-
-def _opened(own: Settings, since: datetime) -> dict[tuple[str, str], datetime]:
-    """When people opened cards; nothing where the accounts are not at hand, as on an auditor's machine."""
-    from interlock.accounts import Accounts
-
-    try:
-        with closing(Accounts.of(own)) as accounts:
-            return accounts.views.since(own.tenant, since)
-    except InterlockError:
-        return {}
 
 
 def _said(deciding: Deciding) -> tuple[str, ...]:

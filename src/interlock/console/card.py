@@ -86,8 +86,6 @@ def card_page(
         looked = looked_into(row, held.settings, held.ledger, held.blobs, now=now)
     except (IntegrityError, Erased) as error:
         return page(request, "refused_card.html", who, here="Inbox", status=500, row=row, error=error)
-    if row.state == "pending" and who.person in looked.card.approvers:
-        held.accounts.views.opened(row.request_id, who.person, who.tenant, now=now)
     return page(
         request,
         "card.html",

@@ -68,8 +68,7 @@ def approving(request: Request, who: Reader, held: Held, days: int = 30) -> Resp
     """How approving goes: how long people take, what they say, and what could be asked less."""
     until = datetime.now(UTC)
     since = until - timedelta(days=min(max(days, 1), _MOST_DAYS))
-    opened = held.accounts.views.since(who.tenant, since)
-    stats = approval_stats(held.ledger, who.tenant, since=since, until=until, opened=opened)
+    stats = approval_stats(held.ledger, who.tenant, since=since, until=until)
     return page(request, "approving.html", who, here="Inbox", stats=stats, days=days)
 
 

@@ -6,7 +6,7 @@ It reads the ledger's read models as they are; nothing is decided by it.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Final, Literal
 
@@ -31,11 +31,6 @@ class Deciding(Closed):
     p50_s: float | None
     """Half of the decisions came within so many seconds of the request; None: there was none."""
     p95_s: float | None
-    on_card: int = 0
-    """How many came from somebody who had opened the card in the console."""
-    on_card_p50_s: float | None = None
-    """Half of these came within so many seconds of that."""
-    on_card_p95_s: float | None = None
 
 
 class RuleStats(Closed):
@@ -87,40 +82,30 @@ class ApprovalStats(Closed):
     suggestions: tuple[Suggestion, ...]
 
 
-Opened = Mapping[tuple[str, str], datetime]
-"""Request and person → when that person first opened its card."""
-
-
-def approval_stats(
-    ledger: Ledger, tenant: str, *, since: datetime, until: datetime, opened: Opened | None = None
-) -> ApprovalStats:
+def approval_stats(ledger: Ledger, tenant: str, *, since: datetime, until: datetime) -> ApprovalStats:
     """What the requests of a tenant since some time say.
-
-    Args:
-        opened: when people opened cards, as the accounts know it; None: nobody did in the console.
 
     Raises:
         IntegrityError: a row of the read models was altered.
         LedgerUnavailable: the ledger cannot be read.
     """
     facts = ledger.approval_facts(tenant, since, AT_LEAST)
-    opened = opened or {}
-    rules = tuple(_rules(facts.counts, facts.votes, opened))
-    approvers = tuple(_approvers(facts.votes, facts.let_expire, opened))
+    rules = tuple(_rules(facts.counts, facts.votes))
+    approvers = tuple(_approvers(facts.votes, facts.let_expire))
     days = max(1, round((until - since).total_seconds() / 86_400))
     return ApprovalStats(
         tenant=tenant,
         since=since,
         until=until,
         requests=sum(facts.counts.values()),
-        deciding=_deciding(facts.votes, opened),
+        deciding=_deciding(facts.votes),
         rules=rules,
         approvers=approvers,
         suggestions=(*_grants(facts.repeated, days), *_unread(approvers), *_unanswered(rules)),
     )
 
 
-def _rules(counts: dict[tuple[str, str], int], votes: Sequence[VoteFact], opened: Opened) -> Iterator[RuleStats]:
+def _rules(counts: dict[tuple[str, str], int], votes: Sequence[VoteFact]) -> Iterator[RuleStats]:
     by_rule: dict[str, list[VoteFact]] = defaultdict(list)
     for vote in votes:
         by_rule[vote.rule].append(vote)
@@ -131,13 +116,11 @@ def _rules(counts: dict[tuple[str, str], int], votes: Sequence[VoteFact], opened
             pending=counts.get((rule, "pending"), 0),
             expired=counts.get((rule, "expired"), 0),
             withdrawn=counts.get((rule, "withdrawn"), 0),
-            deciding=_deciding(by_rule[rule], opened),
+            deciding=_deciding(by_rule[rule]),
         )
 
 
-def _approvers(
-    votes: Sequence[VoteFact], silent: Counter[tuple[str, str]], opened: Opened
-) -> Iterator[ApproverStats]:
+def _approvers(votes: Sequence[VoteFact], silent: Counter[tuple[str, str]]) -> Iterator[ApproverStats]:
     pairs: dict[tuple[str, str], list[VoteFact]] = defaultdict(list)
     for vote in votes:
         pairs[vote.rule, vote.approver].append(vote)
@@ -146,16 +129,11 @@ def _approvers(
             rule=rule,
             approver=approver,
             let_expire=silent[rule, approver],
-            deciding=_deciding(pairs.get((rule, approver), []), opened),
+            deciding=_deciding(pairs.get((rule, approver), [])),
         )
 
 
-def _deciding(votes: Sequence[VoteFact], opened: Opened) -> Deciding:
-    looked = sorted(
-        max(0.0, (vote.at - begun).total_seconds())
-        for vote in votes
-        if (begun := opened.get((vote.request, vote.approver))) is not None
-    )
+def _deciding(votes: Sequence[VoteFact]) -> Deciding:
     said = Counter(vote.verdict for vote in votes)
     waited = sorted(vote.waited_s for vote in votes)
     return Deciding(
@@ -166,9 +144,6 @@ def _deciding(votes: Sequence[VoteFact], opened: Opened) -> Deciding:
         responded=said["respond"],
         p50_s=_percentile(waited, 50),
         p95_s=_percentile(waited, 95),
-        on_card=len(looked),
-        on_card_p50_s=_percentile(looked, 50),
-        on_card_p95_s=_percentile(looked, 95),
     )
 
 
@@ -196,13 +171,11 @@ def _grants(repeated: Iterable[Repeated], days: int) -> Iterator[Suggestion]:
 def _unread(approvers: Iterable[ApproverStats]) -> Iterator[Suggestion]:
     for one in approvers:
         said = one.deciding
-        # How long a card was open says more than how long its request had waited.
-        read_s = said.on_card_p50_s if said.on_card >= AT_LEAST else said.p50_s
-        if said.approved >= AT_LEAST and said.approved == said.decided and (read_s or 0.0) < QUICK_S:
+        if said.approved >= AT_LEAST and said.approved == said.decided and (said.p50_s or 0.0) < QUICK_S:
             yield Suggestion(
                 kind="unread",
                 text=f"{one.approver} approved all {said.decided} requests of rule {one.rule}, half of them within "
-                f"{read_s} s: ask whether the cards are read, and whether the rule needs a person",
+                f"{said.p50_s} s: ask whether the cards are read, and whether the rule needs a person",
                 rule=one.rule,
                 count=said.decided,
                 approver=one.approver,
