@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -108,6 +109,7 @@ async def test_a_deputy_decides_for_somebody_who_is_away(console: Console) -> No
     await dave.page.get_by_role("button", name="Name the deputy").click()
     await expect(dave.page.locator("tbody tr")).to_contain_text("<b>holidays</b>")
     row = await waiting(console)
+    await asyncio.sleep(1.5)  # the inbox is as of at most a second ago
     await erin.open("/")
     await expect(erin.page.locator(f"[id='{row.request_id}']")).to_contain_text("you decide for user:dave")
     await erin.open(f"/approvals/{row.request_id}")
