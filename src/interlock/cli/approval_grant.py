@@ -121,19 +121,20 @@ def _conditions(text: str) -> tuple[dict[str, Any], ...]:
 def _shown(row: GrantRow) -> dict[str, Any]:
     """A grant with what its statement says; the executor verifies that, and believes nothing shown here."""
     from interlock.approval.grants import GrantClaims
+    from interlock.run.standing_grants import StandingGrant
 
     claims = GrantClaims.peek(row.token)
-    until = datetime.fromtimestamp(claims.exp, UTC)
+    one = StandingGrant(row, claims)
     state = "holds"
     if row.revoked_by:
         state = f"revoked by {row.revoked_by}"
-    elif until <= datetime.now(UTC):
+    elif one.ends_at <= datetime.now(UTC):
         state = "over"
-    elif row.used >= claims.uses:
+    elif one.used_up:
         state = "used up"
     what = {name: getattr(claims, name) for name in ("requester", "arguments", "when", "uses", "reason", "route")}
     known = {name: value for name, value in asdict(row).items() if name != "token"}
-    return {**known, **what, "until": until, "state": state}
+    return {**known, **what, "until": one.ends_at, "state": state}
 
 
 def _line(row: dict[str, Any]) -> tuple[str, ...]:

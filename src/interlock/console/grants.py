@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
@@ -13,13 +13,12 @@ from interlock.api.caller import Caller
 from interlock.api.permission import may
 from interlock.api.problems import NotFound
 from interlock.api.services import Services, services
-from interlock.approval.grants import GrantClaims
-from interlock.audit import GrantRow
 from interlock.console.amending import refused_again
 from interlock.console.looking import request_of
 from interlock.console.pages import can, page
 from interlock.console.standing import closed
-from interlock.errors import Conflict, InvalidInput, Refused, TokenRejected
+from interlock.errors import Conflict, InvalidInput, Refused
+from interlock.run.standing_grants import all_stated
 from interlock.signing import load_verifier
 
 router = APIRouter(include_in_schema=False)
@@ -28,17 +27,6 @@ Decider = Annotated[Caller, Depends(may("approvals", "decide"))]
 Steerer = Annotated[Caller, Depends(may("runs", "control"))]
 Held = Annotated[Services, Depends(services)]
 Text = Annotated[str, Form()]
-
-
-class Granted(NamedTuple):
-    """A grant, as its giver's signed statement says."""
-
-    row: GrantRow
-    claims: GrantClaims
-    made_at: datetime
-    ends_at: datetime
-    holds: bool
-    """Whether it still lets a call run, as far as its own terms say."""
 
 
 @router.post("/approvals/{request_id}/grant")
@@ -72,9 +60,10 @@ async def give(
 @router.get("/grants")
 def grants(request: Request, who: Reader, held: Held) -> Response:
     """Standing grants, newest first."""
-    found = [one for row in held.ledger.grants(who.tenant) if (one := _granted(held, row)) is not None]
+    api = load_verifier(held.settings.keys_folder, "api")
+    found = list(all_stated(held.ledger.grants(who.tenant), api))
     ends = can(held, who, "runs", "control")
-    return page(request, "grants.html", who, here="Inbox", grants=found[::-1], ends=ends)
+    return page(request, "grants.html", who, here="Inbox", grants=found[::-1], ends=ends, now=datetime.now(UTC))
 
 
 @router.post("/grants/{grant}/revoke")
@@ -93,16 +82,3 @@ def _known(held: Services, who: Caller, grant: str) -> None:
         row = None
     if row is None or row.tenant != who.tenant:
         raise NotFound(f"there is no grant {grant!r}", next_step="open the list of standing grants")
-
-
-def _granted(held: Services, row: GrantRow) -> Granted | None:
-    """What the statement says; None where the API did not sign it: such a row grants nothing."""
-    try:
-        claims = GrantClaims.read(load_verifier(held.settings.keys_folder, "api"), row.token, now=None)
-    except TokenRejected:
-        return None
-    if claims.jti != row.grant or claims.tenant != row.tenant:
-        return None
-    made, ends = datetime.fromtimestamp(claims.iat, UTC), datetime.fromtimestamp(claims.exp, UTC)
-    holds = not row.revoked_by and row.used < claims.uses and datetime.now(UTC) < ends
-    return Granted(row, claims, made, ends, holds)

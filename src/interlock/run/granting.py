@@ -13,7 +13,6 @@ from typing import Any
 from temporalio import activity
 
 from interlock.approval.grants import GrantClaims, RevocationClaims
-from interlock.audit import GrantRow
 from interlock.digest import digest_of
 from interlock.errors import Conflict, InterlockError, Refused, TokenRejected
 from interlock.policy import decide
@@ -24,6 +23,7 @@ from interlock.run.grants import lets_run
 from interlock.run.packing import restored
 from interlock.run.proof import RunProof
 from interlock.run.revoke_workflow import REVOKE, RevokeInput, RevokeOutput, workflow_of
+from interlock.run.standing_grants import stated
 from interlock.run.steps import USE_GRANT
 from interlock.types.call import ToolCall
 
@@ -81,15 +81,9 @@ class Granting:
         used, rows = ledger.grant_used_by(call.call_id), ledger.grants_for(call.tenant, call.agent, call.tool)
         for row in sorted(rows, key=lambda row: used is None or row.grant != used.grant):
             try:
-                yield self._read(row), row.token
+                yield stated(row, self.executor.recorded.api).claims, row.token
             except TokenRejected as error:
                 ledger.alarm(call.run, "grant.forged", f"grant {row.grant!r}: {error}")
-
-    def _read(self, row: GrantRow) -> GrantClaims:
-        claims = GrantClaims.read(self.executor.recorded.api, row.token, now=None)
-        if (claims.jti, claims.sub, claims.run, claims.tenant) != (row.grant, row.by, row.run, row.tenant):
-            raise TokenRejected(f"the row of grant {row.grant!r} is not what its statement says")
-        return claims
 
     def _revoked(self, request: RevokeInput) -> RevokeOutput:
         claims = RevocationClaims.read(self.executor.recorded.api, request.token, now=None)
@@ -100,7 +94,7 @@ class Granting:
             if row.revoked_by == claims.sub:  # this activity was tried before
                 return RevokeOutput(grant=row.grant, by=row.revoked_by, at=row.revoked_at, used=row.used)
             raise Conflict(f"grant {row.grant!r} was revoked by {row.revoked_by} at {row.revoked_at}")
-        self._check_may_revoke(claims, self._read(row))
+        self._check_may_revoke(claims, stated(row, self.executor.recorded.api).claims)
         done = self.executor.ledger.revoke_grant(
             row.grant, by=claims.sub, token=request.token, reason=claims.reason
         )

@@ -16,11 +16,11 @@ from interlock.api.permission import may
 from interlock.api.problems import NotFound
 from interlock.api.schemas import Body, Shape, errors
 from interlock.api.services import Services, services
-from interlock.approval.grants import GrantClaims
 from interlock.audit import GrantRow
 from interlock.errors import Conflict, InvalidInput, TokenRejected
 from interlock.run.revoke_workflow import RevokeOutput
-from interlock.signing import load_verifier
+from interlock.run.standing_grants import StandingGrant, all_stated, stated
+from interlock.signing import Verifier, load_verifier
 
 router = APIRouter(prefix="/v1", tags=["approvals"], route_class=Route, responses=errors())
 Held = Annotated[Services, Depends(services)]
@@ -115,16 +115,16 @@ async def give(request_id: str, body: GiveGrant, who: Decider, held: Held) -> Gi
 async def grants(who: Reader, held: Held) -> list[GrantShape]:
     """Standing grants of your tenant, oldest first; those that hold no more too."""
     rows = await asyncio.to_thread(held.ledger.grants, who.tenant)
-    return [shape for row in rows if (shape := _shape(held, row)) is not None]
+    return [_shape(one) for one in all_stated(rows, _api(held))]
 
 
 @router.get("/grants/{grant}", responses=errors(404))
 async def one(grant: str, who: Reader, held: Held) -> GrantShape:
     """One standing grant."""
-    shape = _shape(held, await _row(held, who, grant))
-    if shape is None:
-        raise NotFound(f"there is no grant {grant!r}", next_step="GET /v1/grants")
-    return shape
+    try:
+        return _shape(stated(await _row(held, who, grant), _api(held)))
+    except TokenRejected as error:
+        raise NotFound(f"there is no grant {grant!r}", next_step="GET /v1/grants") from error
 
 
 @router.post("/grants/{grant}/revocation", responses=errors(404, 409))
@@ -144,15 +144,12 @@ async def _row(held: Services, who: Caller, grant: str) -> GrantRow:
     return row
 
 
-def _shape(held: Services, row: GrantRow) -> GrantShape | None:
-    """What the signed statement says; None where the API did not sign it: such a row grants nothing."""
-    try:
-        claims = GrantClaims.read(load_verifier(held.settings.keys_folder, "api"), row.token, now=None)
-    except TokenRejected:
-        return None
-    if claims.jti != row.grant or claims.tenant != row.tenant:
-        return None
-    ends = datetime.fromtimestamp(claims.exp, UTC)
+def _api(held: Services) -> Verifier:
+    return load_verifier(held.settings.keys_folder, "api")
+
+
+def _shape(one: StandingGrant) -> GrantShape:
+    row, claims = one.row, one.claims
     return GrantShape(
         id=row.grant,
         by=claims.sub,
@@ -166,9 +163,9 @@ def _shape(held: Services, row: GrantRow) -> GrantShape | None:
         when=list(claims.when),
         uses=claims.uses,
         used=row.used,
-        made_at=datetime.fromtimestamp(claims.iat, UTC),
-        ends_at=ends,
+        made_at=one.made_at,
+        ends_at=one.ends_at,
         reason=claims.reason,
         revoked_by=row.revoked_by,
-        holds=not row.revoked_by and row.used < claims.uses and datetime.now(UTC) < ends,
+        holds=one.holds(datetime.now(UTC)),
     )
