@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
+from weakref import WeakValueDictionary
 
 from interlock.api.caller import Caller
 from interlock.api.cards import looked
@@ -16,8 +18,11 @@ from interlock.audit import ApprovalRow
 from interlock.digest import digest_of
 from interlock.errors import Conflict
 from interlock.run.arguments import normalise
+from interlock.run.contracts import VoteOutput
 from interlock.signing import load_verifier
 from interlock.types.signature import DecisionSignature
+
+_turns: Final[WeakValueDictionary[str, asyncio.Lock]] = WeakValueDictionary()
 
 
 def resolved(held: Services, row: ApprovalRow, body: Decide) -> Meant:
@@ -60,6 +65,47 @@ def verified(
     own = check_signature(found, api, person=who.person, tenant=who.tenant, challenge=challenge(row, decision))
     kept.used(own, count, now=datetime.now(UTC))
     return found
+
+
+async def send(
+    held: Services,
+    who: Caller,
+    row: ApprovalRow,
+    decision: Meant,
+    *,
+    credential: dict[str, Any] | None = None,
+    seat: str = "",
+    deputy: str = "",
+    emergency: bool = False,
+) -> VoteOutput:
+    """Have a decision taken, and keep what a passkey signed of it. The caller holds the request's `turn`.
+
+    Raises:
+        TokenRejected: see `verified`. Besides, what `RunClient.decide` raises.
+    """
+    signature = None
+    if credential is not None:
+        signature = await asyncio.to_thread(verified, held, who, row, decision, credential)
+    taken = await held.runs_in(who.tenant).decide(
+        row,
+        decision.verdict,
+        approver=who.person,
+        message=decision.message,
+        edited=decision.edited,
+        seat=seat,
+        deputy=deputy,
+        emergency=emergency,
+        signature=signature,
+    )
+    if signature is not None:
+        await asyncio.to_thread(keep, held, who, row, decision, signature)
+    return taken
+
+
+def turn(request_id: str) -> asyncio.Lock:
+    """Held while a decision on a request is sent: they go to its workflow one after the other, from pages and
+    programs alike, since Temporal takes ten at a time."""
+    return _turns.setdefault(request_id, asyncio.Lock())
 
 
 def keep(held: Services, who: Caller, row: ApprovalRow, decision: Meant, signature: DecisionSignature) -> None:

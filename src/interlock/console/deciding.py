@@ -6,13 +6,12 @@ import asyncio
 import json
 from datetime import UTC, datetime
 from typing import Annotated, Any, NamedTuple, cast, get_args
-from weakref import WeakValueDictionary
 
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from interlock.api.caller import Caller
-from interlock.api.deciding import keep, verified
+from interlock.api.deciding import send, turn
 from interlock.api.decisions import Meant
 from interlock.api.permission import may
 from interlock.api.services import Services, services
@@ -31,14 +30,11 @@ from interlock.run.arguments import normalise
 from interlock.run.deputising import statement_for
 from interlock.run.inbox import Looked, looked_into
 from interlock.types.approval import ApprovalVerdict
-from interlock.types.signature import DecisionSignature
 
 router = APIRouter(prefix="/approvals", include_in_schema=False)
 Decider = Annotated[Caller, Depends(may("approvals", "decide"))]
 Held = Annotated[Services, Depends(services)]
 Text = Annotated[str, Form()]
-_turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-"""Decisions on one request go to its workflow one after the other: Temporal takes ten at a time."""
 
 
 class Sent(NamedTuple):
@@ -109,27 +105,21 @@ async def take(held: Services, who: Caller, row: ApprovalRow, sent: Sent) -> Non
     verdict = cast(ApprovalVerdict, sent.verdict)
     meant = Meant(verdict, sent.message, _arguments(looked, sent.arguments) if verdict == "edit" else None)
     seat, deputy = ("", "") if sent.emergency else await asyncio.to_thread(_seat, held, looked, row, who)
-    async with _turns.setdefault(row.request_id, asyncio.Lock()):
-        signature = await asyncio.to_thread(_signature, held, who, row, meant, sent.passkey)
-        await held.runs_in(who.tenant).decide(
+    async with turn(row.request_id):
+        await send(
+            held,
+            who,
             row,
-            verdict,
-            approver=who.person,
-            message=meant.message,
-            edited=meant.edited,
+            meant,
+            credential=_credential(sent.passkey),
             seat=seat,
             deputy=deputy,
             emergency=sent.emergency,
-            signature=signature,
         )
-        if signature is not None:
-            await asyncio.to_thread(keep, held, who, row, meant, signature)
 
 
-def _signature(
-    held: Services, who: Caller, row: ApprovalRow, meant: Meant, passkey: str
-) -> DecisionSignature | None:
-    """What the person's passkey signed; None where none did. Raises TokenRejected: it signed something else."""
+def _credential(passkey: str) -> dict[str, Any] | None:
+    """What an authenticator answered; None where none was asked. Raises InvalidInput: it is no such answer."""
     if not passkey:
         return None
     try:
@@ -138,7 +128,7 @@ def _signature(
         raise InvalidInput("passkey: not what an authenticator answers") from error
     if not isinstance(credential, dict):
         raise InvalidInput("passkey: not what an authenticator answers")
-    return verified(held, who, row, meant, credential)
+    return credential
 
 
 def _edited(

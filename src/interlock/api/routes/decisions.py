@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Final
-from weakref import WeakValueDictionary
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 
 from interlock.api.approval_shapes import Changed, Decided, Signing
 from interlock.api.caller import Caller
 from interlock.api.cards import pending, seats_of, tag
-from interlock.api.deciding import challenge, keep, resolved, verified
+from interlock.api.deciding import challenge, resolved, send, turn
 from interlock.api.decisions import Decide, HandOn, Withdraw
 from interlock.api.etag import Route, check_match
 from interlock.api.permission import may
@@ -23,9 +22,6 @@ from interlock.run.deputising import statement_for
 router = APIRouter(prefix="/v1/approvals", tags=["approvals"], route_class=Route, responses=errors())
 Held = Annotated[Services, Depends(services)]
 
-_turns: Final[WeakValueDictionary[str, asyncio.Lock]] = WeakValueDictionary()
-"""Decisions on one request go to its workflow one after the other: Temporal takes ten at a time."""
-
 
 @router.post("/{request_id}/decisions", responses=errors(404, 409, 410, 412, 500))
 async def decide(
@@ -36,28 +32,21 @@ async def decide(
     held: Held,
 ) -> Decided:
     """Decide on a request. Who may, its route says; the workflow and the executor check that themselves."""
-    turn = _turns.setdefault(request_id, asyncio.Lock())
-    async with turn:
+    async with turn(request_id):
         row = await pending(held, who, request_id)
         decision = await asyncio.to_thread(resolved, held, row, body)
         check_match(request, tag(row, await asyncio.to_thread(seats_of, held, who, row)))
-        signature = None
-        if body.passkey is not None:
-            signature = await asyncio.to_thread(verified, held, who, row, decision, body.passkey)
         seat = "" if body.seat == who.person else body.seat
-        taken = await held.runs_in(who.tenant).decide(
+        taken = await send(
+            held,
+            who,
             row,
-            decision.verdict,
-            approver=who.person,
-            message=decision.message,
-            edited=decision.edited,
+            decision,
+            credential=body.passkey,
             seat=seat,
             deputy=await asyncio.to_thread(_deputy, held, who, seat) if seat else "",
             emergency=body.emergency,
-            signature=signature,
         )
-        if signature is not None:
-            await asyncio.to_thread(keep, held, who, row, decision, signature)
     return Decided(
         request_id=request_id,
         call_id=row.call_id,
