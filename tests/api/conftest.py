@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -44,9 +45,11 @@ class Asks(Workflow):
 '''
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def api(temporal_address: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Api]:
-    root = project(tmp_path_factory.mktemp("api") / "project", TOOLS, AGENTS, RULES)
+    """Of one file: a graph worker's services are its process's, so that no other runtime may begin beside it."""
+    folder = tmp_path_factory.mktemp("api")
+    root = project(folder / "project", TOOLS, AGENTS, RULES)
     with (root / "permissions" / "routes.yaml").open("a") as file:
         file.write(
             "  - {name: covered, approvers: [user:carol], stand_ins: [user:dave], expires_after: 1h, "
@@ -54,8 +57,12 @@ async def api(temporal_address: str, tmp_path_factory: pytest.TempPathFactory) -
         )
         file.write("  - {name: sealed, approvers: [user:carol], passkey: true, expires_after: 1h}\n")
     (root / "workflows" / "asks.py").write_text(ASKING)
-    async with running(settings_for(root, temporal_address, name="api")) as runtime, serving(runtime) as found:
+    settings = settings_for(root, temporal_address, name=folder.name)
+    async with running(settings) as runtime, serving(runtime) as found:
         yield found
+    del runtime, found
+    # What open runs leave is collected now, and not while Hypothesis parses source: see tests/conftest.py.
+    gc.collect()
 
 
 @pytest.fixture
